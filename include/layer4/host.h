@@ -154,7 +154,7 @@ L4_EXPORT size_t l4_host_events(struct l4_host *h, struct l4_event *out, size_t 
 
 /* Counters of the host by drop reason (enum l4_drop) and totals. */
 struct l4_host_counters {
-	uint64_t drops[L4_DROP_COUNT];
+	uint64_t drops[L4_DROP_N];
 	uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes;
 	uint64_t ip_in, ip_out, ip_reassembled, ip_fragments_out;
 	uint64_t udp_in, udp_out, udp_no_port;

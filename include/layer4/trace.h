@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <layer4/drop.h>
 #include <layer4/time.h>
 #include <layer4/version.h>
 
@@ -33,18 +34,6 @@ struct l4_why {
 
 /* Writes "retransmission: RACK, reo_wnd 5.2 ms" and returns its length without NUL. */
 L4_EXPORT size_t l4_why_format(const struct l4_why *w, char *text, size_t cap);
-
-/* Why a received packet was dropped. */
-enum l4_drop {
-#define L4_DROP(name, text) L4_DROP_##name,
-#include <layer4/drop.def>
-#undef L4_DROP
-	L4_DROP_COUNT
-};
-
-/* Name as in a counter ("tcp_bad_checksum") and text of a drop reason. Static memory. */
-L4_EXPORT const char *l4_drop_name(unsigned drop);
-L4_EXPORT const char *l4_drop_text(unsigned drop);
 
 enum l4_trace_kind {
 #define L4_TRACE(name, label, v0, v1, v2, v3) L4_TRACE_##name,
