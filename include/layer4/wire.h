@@ -180,12 +180,13 @@ struct l4_ip6_chain {
 	uint32_t icmp_ptr;
 };
 
-/* Walks the chain that starts with `next` behind the fixed header. data is the IPv6 header, len
- * the packet's true length (40 + payload length). dst decides whether unknown options of the kind
- * "11" are answered. Returns 0, or L4_EMALFORMED with drop and icmp_* set. One iterative loop, at
- * most L4_IP6_EXT_MAX headers (RFC 8200 4, RFC 7045, RFC 7112 5, RFC 5095). */
+/* Walks the chain that starts with `next` behind the fixed header. data is the IPv6 header with the
+ * len bytes at hand, packet_len the packet's true length (40 + payload length). dst decides whether
+ * unknown options of the kind "11" are answered. Returns 0, or L4_EMALFORMED with drop and icmp_*
+ * set. One iterative loop, at most L4_IP6_EXT_MAX headers (RFC 8200 4, RFC 7045, RFC 7112 5, RFC
+ * 5095). */
 L4_EXPORT int l4_ip6_walk(struct l4_ip6_chain *out, uint8_t next, const void *data, size_t len,
-    const struct l4_addr *dst);
+    size_t packet_len, const struct l4_addr *dst);
 /* Writes a Fragment header (8 bytes). off in bytes, a multiple of 8. */
 L4_EXPORT int l4_ip6_frag_emit(
     uint8_t next, uint16_t off, bool more, uint32_t id, void *buf, size_t cap);
@@ -355,9 +356,11 @@ struct l4_icmp_quote {
 	size_t hdr_len;        /* IP header and extension headers */
 };
 
-/* data is what follows the 8 bytes of the ICMP header. At least 8 bytes of the upper protocol must
- * be there (RFC 792; RFC 5927 4.1). An RFC 4884 length in `rest` bounds the quote. Returns the
- * length of the quoted IP header(s) or an error. */
+/* How many of the len bytes behind the ICMP header are the quote: all, or what RFC 4884 4 says in
+ * `rest` when extensions follow. */
+L4_EXPORT size_t l4_icmp_quote_len(bool v6, uint8_t type, uint32_t rest, size_t len);
+/* data is what follows the 8 bytes of the ICMP header. At least 8 bytes of the upper protocol
+ * must be there (RFC 792; RFC 5927 4.1). Returns the length of the quoted IP header(s). */
 L4_EXPORT int l4_icmp_quote_parse(struct l4_icmp_quote *out, bool v6, const void *data, size_t len);
 
 /* ---- NDP (RFC 4861) ------------------------------------------------------------------------ */
