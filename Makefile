@@ -2,18 +2,31 @@
 BUILD ?= build
 MESON ?= meson
 
-.PHONY: all deps demo test bench install clean
+.PHONY: all deps demo test bench install mutants fuzz soak clean help
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
 
 $(BUILD)/build.ninja:
+	@tools/deps build
 	@$(MESON) setup $(BUILD)
+
+help:
+	@echo 'make           build the library and build/l4'
+	@echo 'make demo      install what is missing, build, run: two hosts over a lossy link'
+	@echo 'make test      install what is missing, build with both compilers and sanitizers, test'
+	@echo 'make bench     compare with other stacks; NAME=... for one benchmark'
+	@echo 'make install   install library, headers, tool, man pages, completions'
+	@echo 'make mutants   break lines on purpose and see the tests notice; N=30 SEED=1'
+	@echo 'make fuzz      libFuzzer on each target; L4_FUZZ_SECONDS=60 each, NAME=... for one'
+	@echo 'make soak      simulations over ever new seeds; L4_SOAK_SECONDS=600'
+	@echo 'make clean     remove the build folders'
 
 deps:
 	@tools/deps
 
-demo: deps
+demo:
+	@tools/deps build
 	@$(MAKE) --no-print-directory all
 	@$(BUILD)/l4 demo
 
@@ -21,10 +34,21 @@ test: deps
 	@tools/test
 
 bench: all
+	@tools/deps build bench
 	@bench/run $(NAME)
 
 install: all
 	@$(MESON) install -C $(BUILD)
 
+mutants: all
+	@tools/mutants $(if $(N),-n $(N)) $(if $(SEED),-s $(SEED))
+
+fuzz:
+	@tools/deps build test
+	@tools/fuzz $(NAME)
+
+soak: all
+	@tools/soak
+
 clean:
-	@rm -rf $(BUILD)
+	@rm -rf $(BUILD) build-test build-fuzz

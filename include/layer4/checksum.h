@@ -26,8 +26,8 @@ L4_EXPORT uint32_t l4_csum_add(uint32_t a, uint32_t b, size_t offset);
 L4_EXPORT uint16_t l4_csum_fold(uint32_t sum);
 /* Pseudo-header of RFC 9293 3.1, RFC 768 and RFC 8200 8.1 (v4 or v6 by the addresses).
  * len is the length in bytes of the upper-layer packet. */
-L4_EXPORT uint32_t l4_csum_pseudo(const struct l4_addr *src, const struct l4_addr *dst,
-    uint8_t protocol, uint32_t len);
+L4_EXPORT uint32_t l4_csum_pseudo(
+    const struct l4_addr *src, const struct l4_addr *dst, uint8_t protocol, uint32_t len);
 /* Incremental update (RFC 1624, equation 3): the checksum field (as stored) after a 16-bit word
  * of the packet changed from old_be to new_be (as stored). */
 L4_EXPORT uint16_t l4_csum_update16(uint16_t csum, uint16_t old_be, uint16_t new_be);

@@ -255,7 +255,8 @@ size_t l4_addr_format(const struct l4_addr *a, char *text, size_t cap)
 	if (cap < L4_ADDR_TEXT_MAX)
 		return 0;
 	if (l4_addr_is_ip4(a))
-		return (size_t)snprintf(text, cap, "%u.%u.%u.%u", a->b[12], a->b[13], a->b[14], a->b[15]);
+		return (size_t)snprintf(
+		    text, cap, "%u.%u.%u.%u", a->b[12], a->b[13], a->b[14], a->b[15]);
 	return format_ip6(a->b, text, cap);
 }
 
@@ -272,6 +273,6 @@ size_t l4_endpoint_format(const struct l4_endpoint *e, char *text, size_t cap)
 
 size_t l4_mac_format(const struct l4_mac *m, char *text, size_t cap)
 {
-	return (size_t)snprintf(text, cap, "%02x:%02x:%02x:%02x:%02x:%02x", m->b[0], m->b[1], m->b[2],
-	    m->b[3], m->b[4], m->b[5]);
+	return (size_t)snprintf(text, cap, "%02x:%02x:%02x:%02x:%02x:%02x", m->b[0], m->b[1],
+	    m->b[2], m->b[3], m->b[4], m->b[5]);
 }

@@ -57,8 +57,8 @@ uint16_t l4_csum_fold(uint32_t sum)
 	return (uint16_t)~sum;
 }
 
-uint32_t l4_csum_pseudo(const struct l4_addr *src, const struct l4_addr *dst, uint8_t protocol,
-    uint32_t len)
+uint32_t l4_csum_pseudo(
+    const struct l4_addr *src, const struct l4_addr *dst, uint8_t protocol, uint32_t len)
 {
 	size_t skip = l4_addr_is_ip4(src) && l4_addr_is_ip4(dst) ? 12 : 0;
 	uint32_t sum = l4_csum_partial(src->b + skip, 16 - skip, 0);

@@ -11,8 +11,8 @@ const char *l4_version(void)
 const char *l4_err_text(int err)
 {
 	switch (err) {
-#define L4_ERR(name, value, text)                                                                  \
-	case -(value):                                                                             \
+#define L4_ERR(name, value, text) \
+	case -(value):            \
 		return text;
 #include <layer4/err.def>
 #undef L4_ERR
@@ -24,8 +24,8 @@ const char *l4_err_text(int err)
 const char *l4_err_name(int err)
 {
 	switch (err) {
-#define L4_ERR(name, value, text)                                                                  \
-	case -(value):                                                                             \
+#define L4_ERR(name, value, text) \
+	case -(value):            \
 		return "L4_E" #name;
 #include <layer4/err.def>
 #undef L4_ERR
