@@ -1,0 +1,269 @@
+#!/usr/bin/env python3
+"""l4 ports agrees with ss and lsof on a state of sockets that this test makes.
+
+In a network namespace of its own: listeners (v4, v6 only, dual-stack), a connection in each state
+that a peer or a firewall can hold it in, bound and idle sockets, UDP connected and not, a process
+of another user, a process in its own mount namespace and root, and a second network namespace.
+Usage: ports_agree.py L4
+"""
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+L4 = os.path.abspath(sys.argv[1])
+
+
+def skip(why):
+    print(f"SKIP: {why}")
+    sys.exit(77)
+
+
+def run(*cmd, ok=(0,)):
+    p = subprocess.run(cmd, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if ok is not None and p.returncode not in ok:
+        raise SystemExit(f"FAIL: {' '.join(cmd)}: exit {p.returncode}: {p.stderr}{p.stdout}")
+    return p.stdout
+
+
+def enter():
+    """Runs this test again inside new network and mount namespaces."""
+    for tool in ("ss", "lsof", "nft", "ip"):
+        if not shutil.which(tool):
+            skip(f"{tool} is not installed")
+    how = ["unshare", "-nm"] if os.geteuid() == 0 else ["unshare", "-rnm"]
+    if subprocess.run(how + ["true"], stderr=subprocess.DEVNULL).returncode:
+        skip("no permission to make namespaces")
+    os.execvp(how[0], how + [sys.executable, __file__, L4, "--inner"])
+
+
+keep = []
+
+
+def listener(family, addr, port, v6only=None, backlog=16):
+    s = socket.socket(family, socket.SOCK_STREAM)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if v6only is not None:
+        s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, v6only)
+    s.bind((addr, port))
+    s.listen(backlog)
+    keep.append(s)
+    return s
+
+
+def pair(server, addr):
+    c = socket.socket(server.family, socket.SOCK_STREAM)
+    c.connect(addr)
+    a, _ = server.accept()
+    keep.extend((c, a))
+    return c, a
+
+
+def drop(rule):
+    run("nft", "add", "rule", "inet", "l4ports", "out", *rule.split())
+
+
+def child(code, **kw):
+    """A python process that runs code, says a line and sleeps; ends when its stdin closes."""
+    p = subprocess.Popen([sys.executable, "-c", code + "\nprint('up', flush=True)\nimport sys; sys.stdin.read()"],
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **kw)
+    if p.stdout.readline() != "up\n":
+        raise SystemExit(f"FAIL: the helper process did not start: {code}")
+    keep.append(p)
+    return p
+
+
+def make_state():
+    run("ip", "link", "set", "lo", "up")
+    run("nft", "add", "table", "inet", "l4ports")
+    run("nft", "add", "chain", "inet", "l4ports", "out", "{ type filter hook output priority 0 ; }")
+    v4 = listener(socket.AF_INET, "127.0.0.1", 4000)
+    v6 = listener(socket.AF_INET6, "::1", 4001)
+    listener(socket.AF_INET6, "::", 4002, 0)
+    listener(socket.AF_INET6, "::", 4003, 1)
+    listener(socket.AF_INET, "0.0.0.0", 4003)
+    dual = listener(socket.AF_INET6, "::", 8080, 0)
+    pair(v4, ("127.0.0.1", 4000))                       # established
+    pair(v6, ("::1", 4001))
+    pair_mapped = socket.create_connection(("127.0.0.1", 8080))
+    keep.append(pair_mapped)
+    keep.append(dual.accept()[0])                       # v4-mapped end of a dual-stack listener
+    c, a = pair(v4, ("127.0.0.1", 4000))
+    c.send(b"unread")                                   # a receive queue
+    c, a = pair(v4, ("127.0.0.1", 4000))
+    c.shutdown(socket.SHUT_WR)                          # fin-wait-2 and close-wait
+    c, a = pair(v4, ("127.0.0.1", 4000))
+    c.close()
+    a.close()                                           # time-wait
+    # Held by the firewall: what must not arrive is dropped from now on.
+    fin = listener(socket.AF_INET, "127.0.0.1", 4010)
+    c, a = pair(fin, ("127.0.0.1", 4010))
+    drop("tcp dport 4010 tcp flags & fin == fin drop")
+    c.shutdown(socket.SHUT_WR)                          # fin-wait-1
+    both = listener(socket.AF_INET, "127.0.0.1", 4011)
+    c, a = pair(both, ("127.0.0.1", 4011))
+    c.shutdown(socket.SHUT_WR)
+    time.sleep(0.05)
+    drop("tcp sport 4011 tcp flags & fin == fin drop")
+    a.shutdown(socket.SHUT_WR)                          # last-ack
+    syn = socket.socket()
+    syn.setblocking(False)
+    drop("tcp dport 4012 drop")
+    syn.connect_ex(("127.0.0.1", 4012))                 # syn-sent
+    keep.append(syn)
+    listener(socket.AF_INET, "127.0.0.1", 4013)
+    drop("tcp sport 4013 tcp flags & (syn|ack) == (syn|ack) drop")
+    half = socket.socket()
+    half.setblocking(False)
+    half.connect_ex(("127.0.0.1", 4013))                # syn-received on the other side
+    keep.append(half)
+    bound = socket.socket()
+    bound.bind(("127.0.0.1", 4020))                     # bound, not listening
+    keep.append(bound)
+    for fam, addr in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"), (socket.AF_INET6, "::")):
+        u = socket.socket(fam, socket.SOCK_DGRAM)
+        u.bind((addr, 5000 if addr != "::" else 5001))
+        keep.append(u)
+    u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    u.connect(("127.0.0.1", 5000))                      # connected UDP
+    keep.append(u)
+    if os.geteuid() == 0 and open("/proc/self/uid_map").read().split()[2] != "1":
+        child("import os, socket\nos.setuid(65534)\ns=socket.socket(); s.bind(('127.0.0.1', 4030)); s.listen()")
+    root = tempfile.mkdtemp(prefix="l4-ports-")
+    keep.append(child("import os, socket, ctypes\nctypes.CDLL(None).unshare(0x20000)\n"
+                      f"s=socket.socket(); s.bind(('127.0.0.1', 4031)); s.listen()\nos.chroot({root!r}); os.chdir('/')\n"))
+    os.rmdir(root)
+    # Two processes that share one socket.
+    shared = listener(socket.AF_INET, "127.0.0.1", 4032)
+    child("import time", pass_fds=(shared.fileno(),))
+    child("import ctypes, socket, subprocess\nctypes.CDLL(None).unshare(0x40000000)\n"
+          "subprocess.run(['ip','link','set','lo','up'], check=True)\n"
+          "s=socket.socket(); s.bind(('127.0.0.1', 4040)); s.listen()")
+    time.sleep(0.1)
+
+
+# ss words for states, to ours.
+SS_STATE = {"ESTAB": "established", "SYN-SENT": "syn-sent", "SYN-RECV": "syn-received", "FIN-WAIT-1": "fin-wait-1",
+            "FIN-WAIT-2": "fin-wait-2", "TIME-WAIT": "time-wait", "CLOSE-WAIT": "close-wait", "LAST-ACK": "last-ack",
+            "LISTEN": "listen", "CLOSING": "closing", "UNCONN": "unconnected"}
+
+
+def from_ss():
+    rows = set()
+    for line in run("ss", "-tuapnH").splitlines():
+        f = line.split(None, 6)
+        proto, state = f[0], SS_STATE[f[1]]
+        if proto == "udp" and state == "established":
+            state = "connected"
+        who = frozenset((m[0], int(m[1]), int(m[2])) for m in
+                        re.findall(r'\("([^"]*)",pid=(\d+),fd=(\d+)\)', f[6] if len(f) > 6 else ""))
+        rows.add((proto, state, f[4].split("%")[0], f[5].replace("0.0.0.0:*", "*:*").replace("[::]:*", "*:*"),
+                  int(f[2]), int(f[3]), who))
+    return rows
+
+
+def from_l4(objects):
+    rows = set()
+    for o in objects:
+        def end(which):
+            if which + "_port" not in o:
+                return "*:*"
+            a = o[which + "_address"]
+            waits = o["state"] in ("listen", "unconnected") or (o["protocol"] == "udp" and which == "local")
+            if a == "::" and not o.get("v6only") and waits:
+                a = "*"
+            elif ":" in a:
+                a = f"[{a}]"
+            return f"{a}:{o[which + '_port']}"
+        who = frozenset((p["name"], p["pid"], p["fd"]) for p in o["processes"])
+        rows.add((o["protocol"], o["state"], end("local"), end("remote"), o["recv_q"], o["send_q"], who))
+    return rows
+
+
+def from_lsof():
+    """(pid, fd, protocol, name) of each internet socket; lsof knows no sockets without a process."""
+    rows, pid, fd, proto = set(), None, None, None
+    for line in run("lsof", "-nP", "-i", "-FpfPn", ok=(0, 1)).splitlines():
+        tag, rest = line[0], line[1:]
+        if tag == "p":
+            pid = int(rest)
+        elif tag == "f":
+            fd = int(rest) if rest.isdigit() else None
+        elif tag == "P":
+            proto = rest.lower()
+        elif tag == "n" and fd is not None:
+            rows.add((pid, fd, proto, int(re.search(r":(\d+)(->|$)", rest)[1])))
+    return rows
+
+
+def check(name, a, b):
+    if a != b:
+        print(f"FAIL: {name}")
+        for r in sorted(a - b, key=str):
+            print("  only the peer tool:", r)
+        for r in sorted(b - a, key=str):
+            print("  only l4 ports:     ", r)
+        sys.exit(1)
+    print(f"ok: {name}: {len(a)} agree")
+
+
+def l4(*args, ok=(0,)):
+    return run(L4, "ports", *args, ok=ok)
+
+
+def objects(*args):
+    return [json.loads(line) for line in l4("--json", *args).splitlines()]
+
+
+def main():
+    make_state()
+    ours = objects()
+    check("ss", from_ss(), from_l4(o for o in ours if o["state"] != "bound"))
+    states = {o["state"] for o in ours}
+    for s in list(SS_STATE.values()) + ["connected", "bound"]:
+        if s != "closing" and s not in states:
+            raise SystemExit(f"FAIL: no socket in {s}: the test's state is not what it should be")
+    mine = {(p["pid"], p["fd"], o["protocol"], o["local_port"]) for o in ours for p in o["processes"]
+            if o["state"] != "bound"}  # lsof -i knows sockets by /proc/net only, where these are not
+    check("lsof", from_lsof(), mine)
+    answer = l4("8080")
+    if not re.fullmatch(rf"8080/tcp.*: \S+\[{os.getpid()},\d+\].*listening on \*:8080, 1 connection\n", answer):
+        raise SystemExit(f"FAIL: the answer for 8080 is {answer!r}")
+    if "nobody" not in l4("4999", ok=(1,)):
+        raise SystemExit("FAIL: an unused port has an owner")
+    if {o["state"] for o in objects("-t", "-s", "fin-wait-2,close-wait")} != {"fin-wait-2", "close-wait"}:
+        raise SystemExit("FAIL: --state does not filter")
+    if {o["local_port"] for o in objects("-l", "-p", "4000-4003")} != {4000, 4001, 4002, 4003}:
+        raise SystemExit("FAIL: --port does not filter")
+    info = [o["info"] for o in objects("-i", "-t", "-s", "established")]
+    if not info or any(i["snd_mss"] < 500 or i["cwnd"] < 1 or not i["congestion"] for i in info):
+        raise SystemExit(f"FAIL: --info tells nothing sensible: {info[:1]}")
+    other = [o for o in objects("-A", "-l", "-p", "4040") if o["netns"] != "own"]
+    if len(other) != 1 or not other[0]["processes"]:
+        raise SystemExit(f"FAIL: --all-namespaces does not show the socket of the other namespace: {other}")
+    watch = subprocess.Popen([L4, "ports", "--watch", "--interval", "0.05", "--json", "-p", "4050"],
+                             stdout=subprocess.PIPE, text=True)
+    time.sleep(0.3)
+    s = listener(socket.AF_INET, "127.0.0.1", 4050)
+    first = json.loads(watch.stdout.readline())
+    s.close()
+    second = json.loads(watch.stdout.readline())
+    watch.send_signal(2)
+    if watch.wait(5) != 0 or (first["event"], second["event"]) != ("opened", "closed"):
+        raise SystemExit(f"FAIL: --watch told {first} {second}")
+    for bad in (["--port", "0-99999"], ["--state", "nonsense"], ["--port", ""], ["--interval", "0"]):
+        l4(*bad, ok=(2,))
+    if subprocess.run([L4, "ports"], stdout=open("/dev/full", "w"), stderr=subprocess.DEVNULL).returncode != 3:
+        raise SystemExit("FAIL: a full disk is not told")
+    print("ok: answers, filters, info, namespaces, watch and errors")
+
+
+if sys.argv[2:] == ["--inner"]:
+    main()
+else:
+    enter()
