@@ -514,8 +514,8 @@ struct l4_dhcp_msg {
 	bool ask_params; /* emit: the parameter request list 1, 3, 6, 15, 26, 28, 51, 54, 58, 59 */
 };
 
-/* Parses a message with option overload (RFC 2131 4.1); the parts of a split option (RFC 3396) each
- * count alone. L4_EMALFORMED without magic cookie or message type, for hardware other than
+/* Parses a message with option overload (RFC 2131 4.1); of an option given twice the
+ * first counts. L4_EMALFORMED without magic cookie or message type, for hardware other than
  * Ethernet, or a mask with holes. */
 L4_EXPORT int l4_dhcp_parse(struct l4_dhcp_msg *out, const void *data, size_t len);
 L4_EXPORT int l4_dhcp_emit(const struct l4_dhcp_msg *in, void *buf, size_t cap);
