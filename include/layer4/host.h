@@ -31,18 +31,19 @@ struct l4_allocator {
 
 /* What a host may use; never exceeded. What happens when full stands beside each. */
 struct l4_host_limits {
-	uint32_t connections; /* TCP beyond half-open; new ones are refused */
-	uint32_t half_open;   /* SYN cookies, or the SYN is dropped */
-	uint32_t time_wait;   /* the oldest is let go early */
-	uint32_t udp;         /* endpoints; L4_ELIMIT */
-	uint64_t buffer_bytes;/* all send, receive and out-of-order bytes: windows shrink, sends say
-	                       * L4_EAGAIN, out-of-order data is dropped */
+	uint32_t connections;    /* TCP beyond half-open; new ones are refused */
+	uint32_t half_open;      /* SYN cookies, or the SYN is dropped */
+	uint32_t time_wait;      /* the oldest is let go early */
+	uint32_t udp;            /* endpoints; L4_ELIMIT */
+	uint64_t buffer_bytes;   /* all send, receive and out-of-order bytes: windows shrink, sends
+				  * say   L4_EAGAIN, out-of-order data is dropped */
 	uint32_t fragment_bytes; /* reassembly: the oldest datagram is dropped */
-	uint32_t neighbours;  /* an interface: the oldest unused entry goes */
-	uint32_t routes;      /* L4_ELIMIT */
-	uint32_t addresses;   /* an interface; L4_ELIMIT */
-	uint32_t groups;      /* multicast memberships; L4_ELIMIT */
-	uint32_t queue_frames;/* small frames (ARP, ICMP, RST, UDP) waiting an interface; dropped */
+	uint32_t neighbours;     /* an interface: the oldest unused entry goes */
+	uint32_t routes;         /* L4_ELIMIT */
+	uint32_t addresses;      /* an interface; L4_ELIMIT */
+	uint32_t groups;         /* multicast memberships; L4_ELIMIT */
+	uint32_t
+	    queue_frames; /* small frames (ARP, ICMP, RST, UDP) waiting an interface; dropped */
 };
 
 struct l4_host_config {
@@ -50,8 +51,8 @@ struct l4_host_config {
 	struct l4_host_limits limits;
 	struct l4_tcp_config tcp;
 	struct l4_trace_sink trace;
-	uint8_t seed[32];   /* all randomness and all secrets come from it */
-	bool has_seed;      /* false: l4_host_new fails with L4_EENTROPY (fail closed) */
+	uint8_t seed[32]; /* all randomness and all secrets come from it */
+	bool has_seed;    /* false: l4_host_new fails with L4_EENTROPY (fail closed) */
 	l4_time now;
 	uint8_t ttl;        /* default hop limit, 64 */
 	bool icmp_echo;     /* answer echo requests; default on */
@@ -61,7 +62,8 @@ struct l4_host_config {
 
 /* Fills in the defaults, sized for a desktop tool: 16,384 connections, 64 MiB of buffers. */
 L4_EXPORT void l4_host_config_init(struct l4_host_config *c);
-/* Makes a host. *out belongs to the caller until l4_host_free. L4_ENOMEM, L4_EENTROPY, L4_EINVAL. */
+/* Makes a host. *out belongs to the caller until l4_host_free. L4_ENOMEM, L4_EENTROPY, L4_EINVAL.
+ */
 L4_EXPORT int l4_host_new(struct l4_host **out, const struct l4_host_config *c);
 /* Frees the host and all its endpoints without a word to their peers. NULL is allowed. */
 L4_EXPORT void l4_host_free(struct l4_host *h);
@@ -70,11 +72,12 @@ L4_EXPORT void l4_host_free(struct l4_host *h);
 
 struct l4_iface_config {
 	char name[16];
-	struct l4_device_caps caps; /* as the device says; caps.mac zero on Ethernet: one is drawn */
-	bool accept_ra;             /* SLAAC and routers from router advertisements (RFC 4862) */
-	bool link_local;            /* form fe80:: by itself (RFC 4862 5.3) */
-	bool dad;                   /* duplicate address detection (RFC 4862 5.4, RFC 5227) */
-	bool dhcp4;                 /* DHCPv4 client (RFC 2131) */
+	struct l4_device_caps
+	    caps;        /* as the device says; caps.mac zero on Ethernet: one is drawn */
+	bool accept_ra;  /* SLAAC and routers from router advertisements (RFC 4862) */
+	bool link_local; /* form fe80:: by itself (RFC 4862 5.3) */
+	bool dad;        /* duplicate address detection (RFC 4862 5.4, RFC 5227) */
+	bool dhcp4;      /* DHCPv4 client (RFC 2131) */
 };
 
 /* Returns the interface's index (1, 2, …) or L4_E*. */
@@ -83,11 +86,11 @@ L4_EXPORT int l4_host_set_link(struct l4_host *h, unsigned ifindex, bool up, l4_
 L4_EXPORT int l4_host_set_mtu(struct l4_host *h, unsigned ifindex, uint32_t mtu, l4_time now);
 L4_EXPORT int l4_host_iface_mac(const struct l4_host *h, unsigned ifindex, struct l4_mac *out);
 /* Adds an address with its on-link prefix (len in 128-bit form, see struct l4_prefix). */
-L4_EXPORT int l4_host_add_address(struct l4_host *h, unsigned ifindex, const struct l4_prefix *p,
-    l4_time now);
+L4_EXPORT int l4_host_add_address(
+    struct l4_host *h, unsigned ifindex, const struct l4_prefix *p, l4_time now);
 /* Takes it away; connections from it end with L4_ENOADDR after their user timeout. */
-L4_EXPORT int l4_host_del_address(struct l4_host *h, unsigned ifindex, const struct l4_addr *a,
-    l4_time now);
+L4_EXPORT int l4_host_del_address(
+    struct l4_host *h, unsigned ifindex, const struct l4_addr *a, l4_time now);
 enum l4_addr_state { L4_ADDR_TENTATIVE, L4_ADDR_PREFERRED, L4_ADDR_DEPRECATED, L4_ADDR_DUPLICATE };
 struct l4_iface_address {
 	struct l4_prefix prefix;
@@ -95,8 +98,8 @@ struct l4_iface_address {
 	l4_time valid_until, preferred_until;
 };
 /* Copies up to max addresses; returns how many there are. */
-L4_EXPORT int l4_host_addresses(const struct l4_host *h, unsigned ifindex,
-    struct l4_iface_address *out, size_t max);
+L4_EXPORT int l4_host_addresses(
+    const struct l4_host *h, unsigned ifindex, struct l4_iface_address *out, size_t max);
 /* A route to dst by a gateway (any address: on-link). Lower metric wins among equal prefixes. */
 L4_EXPORT int l4_host_add_route(struct l4_host *h, const struct l4_prefix *dst,
     const struct l4_addr *gateway, unsigned ifindex, uint32_t metric);
@@ -114,12 +117,12 @@ L4_EXPORT int l4_host_dns_servers(const struct l4_host *h, struct l4_addr *out, 
 
 /* Takes n received frames. Each frame's time is its arrival; now is when this call is made. Never
  * fails: what is wrong with a frame is counted and traced. */
-L4_EXPORT void l4_host_rx(struct l4_host *h, unsigned ifindex, const struct l4_frame *frames,
-    size_t n, l4_time now);
+L4_EXPORT void l4_host_rx(
+    struct l4_host *h, unsigned ifindex, const struct l4_frame *frames, size_t n, l4_time now);
 /* Pulls up to n frames that may leave now. Their payload pieces stay valid until the next call on
  * this host that is not l4_host_tx. Returns their number. */
-L4_EXPORT size_t l4_host_tx(struct l4_host *h, unsigned ifindex, struct l4_tx_frame *out, size_t n,
-    l4_time now);
+L4_EXPORT size_t l4_host_tx(
+    struct l4_host *h, unsigned ifindex, struct l4_tx_frame *out, size_t n, l4_time now);
 /* When l4_host_tick is wanted next; L4_TIME_NEVER if never. Also tells of paced frames: after a
  * deadline call l4_host_tx as well. */
 L4_EXPORT l4_time l4_host_deadline(const struct l4_host *h);
@@ -129,16 +132,16 @@ L4_EXPORT void l4_host_tick(struct l4_host *h, l4_time now);
 L4_EXPORT bool l4_host_wants_tx(const struct l4_host *h, unsigned ifindex);
 
 enum l4_event_bits {
-	L4_EV_CONNECTED = 1,  /* active open done */
-	L4_EV_ACCEPT = 2,     /* a listener has a connection waiting */
-	L4_EV_READABLE = 4,   /* bytes or a datagram to read */
-	L4_EV_WRITABLE = 8,   /* room to send, after L4_EAGAIN */
-	L4_EV_EOF = 16,       /* the peer's FIN has been received: no more bytes after these */
-	L4_EV_CLOSED = 32,    /* the connection is over, both ways, in order */
-	L4_EV_ERROR = 64,     /* over or refused with err; also ICMP errors on UDP */
-	L4_EV_URGENT = 128,   /* urgent data announced */
-	L4_EV_ZC_DONE = 256,  /* zero-copy memory given back, up to and including token */
-	L4_EV_ADDRESS = 512,  /* ep 0: addresses of the interface `token` changed */
+	L4_EV_CONNECTED = 1, /* active open done */
+	L4_EV_ACCEPT = 2,    /* a listener has a connection waiting */
+	L4_EV_READABLE = 4,  /* bytes or a datagram to read */
+	L4_EV_WRITABLE = 8,  /* room to send, after L4_EAGAIN */
+	L4_EV_EOF = 16,      /* the peer's FIN has been received: no more bytes after these */
+	L4_EV_CLOSED = 32,   /* the connection is over, both ways, in order */
+	L4_EV_ERROR = 64,    /* over or refused with err; also ICMP errors on UDP */
+	L4_EV_URGENT = 128,  /* urgent data announced */
+	L4_EV_ZC_DONE = 256, /* zero-copy memory given back, up to and including token */
+	L4_EV_ADDRESS = 512, /* ep 0: addresses of the interface `token` changed */
 };
 
 struct l4_event {

@@ -14,27 +14,27 @@ extern "C" {
 /* "tap:NAME", "tun:NAME", "packet:IF", "xdp:IF". Names what failed in err (cap bytes). L4_EPERM,
  * L4_EINVAL, L4_EUNSUPPORTED, L4_ESYS. */
 struct l4_device_options {
-	bool no_offload;      /* plain frames of at most the MTU */
-	uint32_t mtu;         /* 0: the device's */
-	bool promiscuous;     /* packet: see frames for other MACs (needed for an own MAC) */
-	uint16_t queues;      /* multi-queue TAP, fanout; 0: one */
+	bool no_offload;  /* plain frames of at most the MTU */
+	uint32_t mtu;     /* 0: the device's */
+	bool promiscuous; /* packet: see frames for other MACs (needed for an own MAC) */
+	uint16_t queues;  /* multi-queue TAP, fanout; 0: one */
 };
 L4_EXPORT int l4_device_open(struct l4_device **out, const char *spec,
     const struct l4_device_options *o, char *err, size_t cap);
 /* Writes every frame both ways to a pcapng file, our decisions as packet comments; wraps inner. */
-L4_EXPORT int l4_pcap_new(struct l4_device **out, struct l4_device *inner, const char *path,
-    char *err, size_t cap);
+L4_EXPORT int l4_pcap_new(
+    struct l4_device **out, struct l4_device *inner, const char *path, char *err, size_t cap);
 /* Calls fn with every frame both ways; wraps inner. */
 L4_EXPORT int l4_tap_new(struct l4_device **out, struct l4_device *inner,
     void (*fn)(void *ctx, bool sent, const struct l4_frame *f, l4_time now), void *ctx);
 
-/* Keeps the kernel from answering for ports of ours on an address that we share with it: rules in an
- * nftables table with the owner flag, which the kernel removes when the process ends in whatever
+/* Keeps the kernel from answering for ports of ours on an address that we share with it: rules in
+ * an nftables table with the owner flag, which the kernel removes when the process ends in whatever
  * way. Ports are added as they come into use. */
 struct l4_guard;
 L4_EXPORT int l4_guard_new(struct l4_guard **out, const char *interface, char *err, size_t cap);
-L4_EXPORT int l4_guard_add(struct l4_guard *g, uint8_t protocol, uint16_t port, char *err,
-    size_t cap);
+L4_EXPORT int l4_guard_add(
+    struct l4_guard *g, uint8_t protocol, uint16_t port, char *err, size_t cap);
 L4_EXPORT void l4_guard_free(struct l4_guard *g);
 
 /* --- The loop --- */
@@ -43,8 +43,8 @@ L4_EXPORT int l4_loop_new(struct l4_loop **out);
 L4_EXPORT void l4_loop_free(struct l4_loop *l); /* closes the devices; hosts are the caller's */
 L4_EXPORT l4_time l4_loop_now(const struct l4_loop *l); /* CLOCK_MONOTONIC */
 /* The device belongs to the loop from now on; frames go to the host's interface. */
-L4_EXPORT int l4_loop_add(struct l4_loop *l, struct l4_host *h, unsigned ifindex,
-    struct l4_device *d);
+L4_EXPORT int l4_loop_add(
+    struct l4_loop *l, struct l4_host *h, unsigned ifindex, struct l4_device *d);
 /* Also waits for a descriptor of the caller's; events as in poll(2), 0 removes it. */
 L4_EXPORT int l4_loop_watch(struct l4_loop *l, int fd, short events,
     void (*fn)(void *ctx, int fd, short revents), void *ctx);

@@ -42,48 +42,49 @@ L4_EXPORT const char *l4_tcp_state_name(unsigned state);
 /* How the host's connections behave unless an option says otherwise; the names follow the
  * settings of Linux's net.ipv4.tcp_*. l4_tcp_config_init gives the defaults. */
 struct l4_tcp_config {
-	bool sack;                 /* RFC 2018; default on */
-	bool dsack;                /* RFC 2883; default on */
-	bool timestamps;           /* RFC 7323; default on */
-	bool window_scaling;       /* RFC 7323; default on */
-	uint8_t ecn;               /* 0 off, 1 ask and accept, 2 accept (default), 3 AccECN ask and accept,
-	                            * 4 AccECN accept only */
-	uint8_t fastopen;          /* RFC 7413: bit 0 client, bit 1 server; default 0 */
-	bool rfc1337;              /* RST does not end TIME-WAIT; default on (RFC 1337) */
-	bool syncookies;           /* when the backlog is full; default on */
-	bool slow_start_after_idle;/* RFC 5681 4.1; default on */
-	bool abort_on_overflow;    /* RST when the accept queue is full; default off */
+	bool sack;           /* RFC 2018; default on */
+	bool dsack;          /* RFC 2883; default on */
+	bool timestamps;     /* RFC 7323; default on */
+	bool window_scaling; /* RFC 7323; default on */
+	uint8_t ecn;      /* 0 off, 1 ask and accept, 2 accept (default), 3 AccECN ask and accept,
+			   * 4 AccECN accept only */
+	uint8_t fastopen; /* RFC 7413: bit 0 client, bit 1 server; default 0 */
+	bool rfc1337;     /* RST does not end TIME-WAIT; default on (RFC 1337) */
+	bool syncookies;  /* when the backlog is full; default on */
+	bool slow_start_after_idle;        /* RFC 5681 4.1; default on */
+	bool abort_on_overflow;            /* RST when the accept queue is full; default off */
 	bool autocorking, moderate_rcvbuf; /* buffer auto-tuning; default on (corking off) */
-	bool mtu_probing;          /* RFC 4821 and 8899: find black holes; default on */
-	bool frto;                 /* RFC 5682; default on */
-	bool early_tlp;            /* RFC 8985 7: tail loss probes; default on */
-	bool rack;                 /* RFC 8985; default on (off: RFC 6675/6582 duplicate ACK counting) */
-	bool tw_reuse;             /* RFC 6191: connect over a TIME-WAIT of ours; default on */
-	bool pacing;               /* pace every congestion control; default off (BBR always paces) */
-	bool hystart;              /* RFC 9406 HyStart++ in slow start; default on */
-	char congestion[16];       /* "cubic" (default), "reno", "bbr" */
-	uint16_t initial_window;   /* segments, RFC 6928: 10 */
-	uint16_t mss_default;      /* when the peer names none, RFC 9293 3.7.1: 536 (v6: 1220) */
-	uint16_t mss_min;          /* lower bound for what a peer may ask; default 88 */
-	uint16_t pmtu_floor;       /* IPv4 path MTU never believed below; default 552 */
-	uint32_t syn_retries;      /* default 6 */
-	uint32_t synack_retries;   /* default 5 */
+	bool mtu_probing;                  /* RFC 4821 and 8899: find black holes; default on */
+	bool frto;                         /* RFC 5682; default on */
+	bool early_tlp;                    /* RFC 8985 7: tail loss probes; default on */
+	bool rack;           /* RFC 8985; default on (off: RFC 6675/6582 duplicate ACK counting) */
+	bool tw_reuse;       /* RFC 6191: connect over a TIME-WAIT of ours; default on */
+	bool pacing;         /* pace every congestion control; default off (BBR always paces) */
+	bool hystart;        /* RFC 9406 HyStart++ in slow start; default on */
+	char congestion[16]; /* "cubic" (default), "reno", "bbr" */
+	uint16_t initial_window;     /* segments, RFC 6928: 10 */
+	uint16_t mss_default;        /* when the peer names none, RFC 9293 3.7.1: 536 (v6: 1220) */
+	uint16_t mss_min;            /* lower bound for what a peer may ask; default 88 */
+	uint16_t pmtu_floor;         /* IPv4 path MTU never believed below; default 552 */
+	uint32_t syn_retries;        /* default 6 */
+	uint32_t synack_retries;     /* default 5 */
 	uint32_t retries1, retries2; /* R1 and R2 of RFC 9293 3.8.3 in retransmissions: 3 and 15 */
-	uint32_t orphan_retries;   /* after close; default 8 */
-	uint32_t reordering;       /* duplicate ACK threshold, default 3 */
-	l4_time rto_min, rto_max, rto_init; /* default 200 ms, 60 s (RFC 6298: at least 60 s), 1 s */
-	l4_time delack_min, delack_max;     /* default 40 ms and 200 ms */
-	l4_time msl;               /* default 30 s, so that TIME-WAIT is 60 s as in the kernels */
-	l4_time fin_timeout;       /* FIN-WAIT-2 of an orphan; default 60 s */
+	uint32_t orphan_retries;     /* after close; default 8 */
+	uint32_t reordering;         /* duplicate ACK threshold, default 3 */
+	l4_time rto_min, rto_max,
+	    rto_init;                   /* default 200 ms, 60 s (RFC 6298: at least 60 s), 1 s */
+	l4_time delack_min, delack_max; /* default 40 ms and 200 ms */
+	l4_time msl;         /* default 30 s, so that TIME-WAIT is 60 s as in the kernels */
+	l4_time fin_timeout; /* FIN-WAIT-2 of an orphan; default 60 s */
 	l4_time keepalive_time, keepalive_interval; /* default 2 h and 75 s */
-	uint32_t keepalive_probes; /* default 9 */
-	l4_time challenge_window;  /* at most one challenge ACK in this time a connection, 500 ms */
-	l4_time ts_tick;           /* timestamp clock; default 1 ms */
+	uint32_t keepalive_probes;                  /* default 9 */
+	l4_time challenge_window; /* at most one challenge ACK in this time a connection, 500 ms */
+	l4_time ts_tick;          /* timestamp clock; default 1 ms */
 	uint32_t rcvbuf_min, rcvbuf_default, rcvbuf_max; /* bytes; 4 KiB, 128 KiB, 6 MiB */
 	uint32_t sndbuf_min, sndbuf_default, sndbuf_max; /* bytes; 4 KiB, 64 KiB, 4 MiB */
-	uint32_t notsent_lowat;    /* bytes; UINT32_MAX */
-	uint32_t somaxconn;        /* upper limit of a backlog; 4096 */
-	uint16_t port_low, port_high; /* ephemeral ports; 32768 and 60999 */
+	uint32_t notsent_lowat;                          /* bytes; UINT32_MAX */
+	uint32_t somaxconn;                              /* upper limit of a backlog; 4096 */
+	uint16_t port_low, port_high;                    /* ephemeral ports; 32768 and 60999 */
 };
 
 L4_EXPORT void l4_tcp_config_init(struct l4_tcp_config *c);
@@ -139,23 +140,24 @@ enum {
 /* A fresh endpoint in CLOSED, with the host's defaults. Returns its handle, L4_ENOMEM or L4_ELIMIT.
  * user comes back in every event. */
 L4_EXPORT l4_ep l4_tcp_new(struct l4_host *h, void *user);
-/* Names the local end. Port 0: chosen at connect or listen (RFC 6056). Address any: chosen by route.
- * L4_EINUSE, L4_ENOADDR, L4_ESTATE. */
+/* Names the local end. Port 0: chosen at connect or listen (RFC 6056). Address any: chosen by
+ * route. L4_EINUSE, L4_ENOADDR, L4_ESTATE. */
 L4_EXPORT int l4_tcp_bind(struct l4_host *h, l4_ep ep, const struct l4_endpoint *local);
-/* Passive OPEN (RFC 9293 3.10.1). backlog: connections waiting for accept, and as many half open. */
+/* Passive OPEN (RFC 9293 3.10.1). backlog: connections waiting for accept, and as many half open.
+ */
 L4_EXPORT int l4_tcp_listen(struct l4_host *h, l4_ep ep, uint32_t backlog, l4_time now);
 /* The oldest waiting connection, or L4_EAGAIN. remote may be NULL. */
-L4_EXPORT l4_ep l4_tcp_accept(struct l4_host *h, l4_ep listener, struct l4_endpoint *remote,
-    void *user, l4_time now);
+L4_EXPORT l4_ep l4_tcp_accept(
+    struct l4_host *h, l4_ep listener, struct l4_endpoint *remote, void *user, l4_time now);
 /* Active OPEN. Returns 0 when the SYN is under way; the event CONNECTED or an error follows.
  * L4_ENOROUTE, L4_EISCONN, L4_EINUSE (no port free), L4_ESTATE (listening). */
-L4_EXPORT int l4_tcp_connect(struct l4_host *h, l4_ep ep, const struct l4_endpoint *remote,
-    l4_time now);
-/* Copies up to len bytes into the send buffer. Returns the bytes taken (at least 1 unless len is 0),
- * L4_EAGAIN when there is no room (WRITABLE follows), L4_ENOTCONN, L4_EPIPE after shutdown, or
+L4_EXPORT int l4_tcp_connect(
+    struct l4_host *h, l4_ep ep, const struct l4_endpoint *remote, l4_time now);
+/* Copies up to len bytes into the send buffer. Returns the bytes taken (at least 1 unless len is
+ * 0), L4_EAGAIN when there is no room (WRITABLE follows), L4_ENOTCONN, L4_EPIPE after shutdown, or
  * the error that ended the connection. */
-L4_EXPORT int64_t l4_tcp_send(struct l4_host *h, l4_ep ep, const void *data, size_t len, int flags,
-    l4_time now);
+L4_EXPORT int64_t l4_tcp_send(
+    struct l4_host *h, l4_ep ep, const void *data, size_t len, int flags, l4_time now);
 /* As l4_tcp_send, after an active OPEN that carries the data in the SYN if a Fast Open cookie is
  * known (RFC 7413 4.2). */
 L4_EXPORT int64_t l4_tcp_sendto(struct l4_host *h, l4_ep ep, const struct l4_endpoint *remote,
@@ -166,8 +168,8 @@ L4_EXPORT int64_t l4_tcp_send_zc(struct l4_host *h, l4_ep ep, const void *data, 
     int flags, uint64_t token, l4_time now);
 /* Copies received bytes to buf. Returns their number, 0 at the end of the stream (the peer's FIN),
  * L4_EAGAIN, or the error that ended the connection (after all bytes are read). */
-L4_EXPORT int64_t l4_tcp_recv(struct l4_host *h, l4_ep ep, void *buf, size_t len, int flags,
-    l4_time now);
+L4_EXPORT int64_t l4_tcp_recv(
+    struct l4_host *h, l4_ep ep, void *buf, size_t len, int flags, l4_time now);
 /* Lends the received bytes in place: up to two pieces, valid until the next call on this host.
  * Returns the number of pieces, 0 at the end of the stream, or as l4_tcp_recv. */
 L4_EXPORT int l4_tcp_peek(struct l4_host *h, l4_ep ep, struct l4_piece pieces[2]);
@@ -204,32 +206,33 @@ L4_EXPORT int64_t l4_tcp_outq_unsent(struct l4_host *h, l4_ep ep);
 /* 1 when the next byte to read is the urgent one (SIOCATMARK), else 0. */
 L4_EXPORT int l4_tcp_at_mark(struct l4_host *h, l4_ep ep);
 
-/* Statistics, with the names of Linux's tcp_info. Times in microseconds or milliseconds as there. */
+/* Statistics, with the names of Linux's tcp_info. Times in microseconds or milliseconds as there.
+ */
 struct l4_tcp_info {
 	uint8_t state, ca_state, retransmits, probes, backoff;
 	uint8_t options; /* 1 timestamps, 2 SACK, 4 wscale, 8 ECN, 16 ECN seen, 32 SYN data */
 	uint8_t snd_wscale, rcv_wscale, delivery_rate_app_limited, fastopen_client_fail;
-	uint32_t rto, ato;                                  /* us */
-	uint32_t snd_mss, rcv_mss;                          /* bytes */
-	uint32_t unacked, sacked, lost, retrans, fackets;   /* segments */
+	uint32_t rto, ato;                                                     /* us */
+	uint32_t snd_mss, rcv_mss;                                             /* bytes */
+	uint32_t unacked, sacked, lost, retrans, fackets;                      /* segments */
 	uint32_t last_data_sent, last_ack_sent, last_data_recv, last_ack_recv; /* ms ago */
-	uint32_t pmtu, rcv_ssthresh;                        /* bytes */
-	uint32_t rtt, rttvar;                               /* us */
-	uint32_t snd_ssthresh, snd_cwnd;                    /* segments */
+	uint32_t pmtu, rcv_ssthresh;                                           /* bytes */
+	uint32_t rtt, rttvar;                                                  /* us */
+	uint32_t snd_ssthresh, snd_cwnd;                                       /* segments */
 	uint32_t advmss, reordering;
-	uint32_t rcv_rtt, rcv_space;                        /* us, bytes */
+	uint32_t rcv_rtt, rcv_space; /* us, bytes */
 	uint32_t total_retrans;
-	uint64_t pacing_rate, max_pacing_rate;              /* bytes/s; UINT64_MAX: none */
+	uint64_t pacing_rate, max_pacing_rate; /* bytes/s; UINT64_MAX: none */
 	uint64_t bytes_acked, bytes_received;
 	uint32_t segs_out, segs_in, notsent_bytes, min_rtt; /* min_rtt us */
 	uint32_t data_segs_in, data_segs_out;
-	uint64_t delivery_rate;                             /* bytes/s */
-	uint64_t busy_time, rwnd_limited, sndbuf_limited;   /* us */
+	uint64_t delivery_rate;                           /* bytes/s */
+	uint64_t busy_time, rwnd_limited, sndbuf_limited; /* us */
 	uint32_t delivered, delivered_ce;
 	uint64_t bytes_sent, bytes_retrans;
 	uint32_t dsack_dups, reord_seen, rcv_ooopack, snd_wnd, rcv_wnd, rehash;
 	uint16_t total_rto, total_rto_recoveries;
-	uint32_t total_rto_time;                            /* ms */
+	uint32_t total_rto_time; /* ms */
 	uint32_t received_ce, delivered_e1_bytes, delivered_e0_bytes, delivered_ce_bytes;
 	uint32_t received_e1_bytes, received_e0_bytes, received_ce_bytes;
 	/* beyond Linux */

@@ -27,9 +27,9 @@ enum l4_why_code {
 };
 
 struct l4_why {
-	uint16_t code;    /* enum l4_why_code */
-	l4_ep ep;         /* whose frame; 0: the host's own */
-	int64_t a, b;     /* the two values that the text names */
+	uint16_t code; /* enum l4_why_code */
+	l4_ep ep;      /* whose frame; 0: the host's own */
+	int64_t a, b;  /* the two values that the text names */
 };
 
 /* Writes "retransmission: RACK, reo_wnd 5.2 ms" and returns its length without NUL. */
@@ -44,10 +44,10 @@ enum l4_trace_kind {
 
 struct l4_trace_event {
 	l4_time time;
-	uint16_t kind;    /* enum l4_trace_kind */
-	uint16_t reason;  /* enum l4_drop for drops, enum l4_why_code for sends, else 0 */
-	l4_ep ep;         /* 0: the host */
-	int64_t v[4];     /* the values that trace.def names */
+	uint16_t kind;   /* enum l4_trace_kind */
+	uint16_t reason; /* enum l4_drop for drops, enum l4_why_code for sends, else 0 */
+	l4_ep ep;        /* 0: the host */
+	int64_t v[4];    /* the values that trace.def names */
 };
 
 struct l4_trace_sink {

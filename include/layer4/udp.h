@@ -15,10 +15,10 @@ extern "C" {
 struct l4_host;
 
 enum l4_udp_option {
-	L4_UDPOPT_BROADCAST = 1,  /* bool: may send to broadcast addresses (default off) */
-	L4_UDPOPT_NO_CHECKSUM,    /* bool: send without a checksum (IPv4 only) */
-	L4_UDPOPT_REUSEADDR,      /* bool: several endpoints may bind one port (multicast) */
-	L4_UDPOPT_TTL,            /* hop limit, 1..255; -1: the host's */
+	L4_UDPOPT_BROADCAST = 1, /* bool: may send to broadcast addresses (default off) */
+	L4_UDPOPT_NO_CHECKSUM,   /* bool: send without a checksum (IPv4 only) */
+	L4_UDPOPT_REUSEADDR,     /* bool: several endpoints may bind one port (multicast) */
+	L4_UDPOPT_TTL,           /* hop limit, 1..255; -1: the host's */
 	L4_UDPOPT_TOS,
 	L4_UDPOPT_MULTICAST_TTL,  /* default 1 */
 	L4_UDPOPT_MULTICAST_LOOP, /* bool: own multicast comes back (default on) */
@@ -26,7 +26,7 @@ enum l4_udp_option {
 	L4_UDPOPT_RCVBUF,         /* bytes of datagrams that may wait */
 	L4_UDPOPT_SNDBUF,
 	L4_UDPOPT_V6ONLY,
-	L4_UDPOPT_DONTFRAG,       /* bool: DF and L4_EMSGSIZE above the path MTU */
+	L4_UDPOPT_DONTFRAG, /* bool: DF and L4_EMSGSIZE above the path MTU */
 	L4_UDPOPT_COUNT
 };
 
@@ -37,7 +37,7 @@ struct l4_udp_msg {
 	uint32_t len;            /* bytes of the datagram, also when the buffer was smaller */
 	uint8_t ttl, tos;
 	uint16_t ifindex;
-	l4_time time;            /* arrival */
+	l4_time time; /* arrival */
 };
 
 /* An endpoint without address. user comes back in every event. L4_ENOMEM, L4_ELIMIT. */
@@ -53,11 +53,11 @@ L4_EXPORT int64_t l4_udp_send(struct l4_host *h, l4_ep ep, const struct l4_endpo
     const void *data, size_t len, l4_time now);
 /* The oldest waiting datagram. Returns the bytes copied (the rest of a longer datagram is lost, and
  * m->len tells), L4_EAGAIN, or a pending ICMP error, which it clears. m may be NULL. */
-L4_EXPORT int64_t l4_udp_recv(struct l4_host *h, l4_ep ep, void *buf, size_t len,
-    struct l4_udp_msg *m, l4_time now);
+L4_EXPORT int64_t l4_udp_recv(
+    struct l4_host *h, l4_ep ep, void *buf, size_t len, struct l4_udp_msg *m, l4_time now);
 /* As l4_udp_recv, but the datagram stays. */
-L4_EXPORT int64_t l4_udp_peek(struct l4_host *h, l4_ep ep, void *buf, size_t len,
-    struct l4_udp_msg *m, l4_time now);
+L4_EXPORT int64_t l4_udp_peek(
+    struct l4_host *h, l4_ep ep, void *buf, size_t len, struct l4_udp_msg *m, l4_time now);
 /* Multicast membership on an interface (0: by route): IGMPv3 or MLDv2 follow. source NULL: any. */
 L4_EXPORT int l4_udp_join(struct l4_host *h, l4_ep ep, const struct l4_addr *group,
     unsigned ifindex, const struct l4_addr *source, l4_time now);
@@ -67,7 +67,7 @@ L4_EXPORT int l4_udp_set(struct l4_host *h, l4_ep ep, int option, int64_t value)
 L4_EXPORT int l4_udp_get(struct l4_host *h, l4_ep ep, int option, int64_t *value);
 L4_EXPORT int l4_udp_local(struct l4_host *h, l4_ep ep, struct l4_endpoint *out);
 L4_EXPORT int l4_udp_remote(struct l4_host *h, l4_ep ep, struct l4_endpoint *out);
-L4_EXPORT int l4_udp_error(struct l4_host *h, l4_ep ep); /* pending error, cleared */
+L4_EXPORT int l4_udp_error(struct l4_host *h, l4_ep ep);     /* pending error, cleared */
 L4_EXPORT int64_t l4_udp_ready(struct l4_host *h, l4_ep ep); /* bits of enum l4_event_bits */
 L4_EXPORT int64_t l4_udp_inq(struct l4_host *h, l4_ep ep);   /* bytes of the next datagram */
 L4_EXPORT int l4_udp_close(struct l4_host *h, l4_ep ep, l4_time now);
