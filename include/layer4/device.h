@@ -35,14 +35,14 @@ enum l4_gso_type {
 /* What a device still has to do to a frame sent, or has done to a frame received. Offsets count
  * from the first byte of the frame (the Ethernet header on Ethernet). */
 struct l4_offload {
-	bool needs_csum;      /* the 16-bit field at csum_start + csum_offset holds the folded, not
-	                       * complemented pseudo-header sum; the sum from csum_start to the end
-	                       * is still to be added. On receive: trusted, never crossed a wire */
-	bool csum_valid;      /* receive: the device has verified the transport checksum */
-	bool gso_ecn;         /* TCP with CWR in the first segment only (RFC 3168 6.1.2) */
-	uint8_t gso_type;     /* enum l4_gso_type */
-	uint16_t gso_size;    /* payload bytes in each segment but the last */
-	uint16_t hdr_len;     /* bytes of all headers, gso frames only */
+	bool needs_csum;   /* the 16-bit field at csum_start + csum_offset holds the folded, not
+			    * complemented pseudo-header sum; the sum from csum_start to the end
+			    * is still to be added. On receive: trusted, never crossed a wire */
+	bool csum_valid;   /* receive: the device has verified the transport checksum */
+	bool gso_ecn;      /* TCP with CWR in the first segment only (RFC 3168 6.1.2) */
+	uint8_t gso_type;  /* enum l4_gso_type */
+	uint16_t gso_size; /* payload bytes in each segment but the last */
+	uint16_t hdr_len;  /* bytes of all headers, gso frames only */
 	uint16_t csum_start;
 	uint16_t csum_offset;
 };
@@ -53,10 +53,10 @@ struct l4_offload {
 struct l4_frame {
 	const struct l4_piece *pieces;
 	uint32_t n_pieces;
-	uint32_t len;          /* bytes in all pieces */
+	uint32_t len; /* bytes in all pieces */
 	struct l4_offload off;
-	l4_time time;          /* received: when it ARRIVED; sent: when it may leave (0: now) */
-	struct l4_why why;     /* sent: the decision that made this frame */
+	l4_time time;      /* received: when it ARRIVED; sent: when it may leave (0: now) */
+	struct l4_why why; /* sent: the decision that made this frame */
 };
 
 #define L4_FRAME_HEAD   160 /* bytes for headers in front of the payload */
@@ -86,12 +86,19 @@ struct l4_device_caps {
 	uint32_t gso_max;      /* bytes of the largest frame taken for splitting */
 };
 
+/* What devices on the system count. */
+struct l4_device_stats {
+	uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes;
+	uint64_t rx_dropped; /* by the kernel, for want of room */
+	uint64_t tx_dropped; /* refused by the kernel for good */
+};
+
 struct l4_device;
 
 struct l4_device_ops {
 	const char *name;
-	/* Up to max received frames; their bytes stay valid until the next rx or close. Returns their
-	 * number, 0 when there are none now, or L4_E* when the device is gone. */
+	/* Up to max received frames; their bytes stay valid until the next rx or close. Returns
+	 * their number, 0 when there are none now, or L4_E* when the device is gone. */
 	int (*rx)(struct l4_device *d, struct l4_frame *out, size_t max, l4_time now);
 	/* Sends frames in order; returns how many were taken (0: full now) or L4_E*. The bytes are
 	 * copied or written before it returns. */
@@ -102,6 +109,8 @@ struct l4_device_ops {
 	l4_time (*deadline)(const struct l4_device *d);
 	void (*caps)(const struct l4_device *d, struct l4_device_caps *out);
 	void (*close)(struct l4_device *d); /* frees the device; wrappers close what they wrap */
+	/* Counters since it was opened; NULL when it keeps none. */
+	void (*stats)(struct l4_device *d, struct l4_device_stats *out);
 };
 
 /* The head of every device; the device's own state follows it. */
@@ -115,17 +124,35 @@ struct l4_device {
 /* State of splitting one frame. */
 struct l4_gso {
 	const struct l4_frame *frame;
-	uint32_t done;     /* payload bytes already cut off */
-	uint32_t hdr_len;  /* bytes of headers, repeated before each part */
-	uint32_t part;     /* parts made so far */
+	uint32_t done;    /* payload bytes already cut off */
+	uint32_t hdr_len; /* bytes of headers, repeated before each part */
+	uint32_t part;    /* parts made so far */
+	uint32_t piece;   /* where the payload goes on: piece … */
+	uint32_t at;      /* … and byte in it */
+	uint16_t l3, l4;  /* offsets of the IP header and the TCP or UDP header */
+	int error;        /* 0, or L4_EMALFORMED: the offload record does not fit the bytes */
 };
 
 /* Starts splitting a frame (or passing an unsplit one). frame is borrowed until the end. */
 L4_EXPORT void l4_gso_begin(struct l4_gso *g, const struct l4_frame *frame);
 /* Writes the next part, with lengths, ids, flags and checksums of its own (RFC 9293 3.1; IPv4 id
  * counts up), to buf of cap bytes. Copying and checksumming are one pass. Returns its length, 0
- * after the last part, or L4_EMSGSIZE when cap is too small. */
+ * after the last part, L4_EMSGSIZE when cap is too small, or L4_EMALFORMED when headers and
+ * offload record contradict each other (frames from elsewhere). */
 L4_EXPORT int l4_gso_next(struct l4_gso *g, void *buf, size_t cap);
+/* How many parts a frame will be split into: 1 when it is not a super-frame. */
+L4_EXPORT uint32_t l4_gso_parts(const struct l4_frame *frame);
+
+/* --- Joining received neighbours (GRO) --- */
+
+/* Joins consecutive frames of one TCP flow that fit together: same addresses, ports, flags and
+ * options, sequence numbers that follow, equal sizes but for the last, right checksums. in[] are
+ * plain frames of one piece each; out[] gets at most n frames, whose pieces are taken from pool
+ * (pool_n pieces, at least n) and point into the frames of in[]; the first header of each joined
+ * frame is rewritten in place (its bytes must be writable). Joined frames carry csum_valid and a
+ * GSO record; frames that join nothing are passed on as they are. Returns how many came out. */
+L4_EXPORT size_t l4_gro_join(enum l4_medium medium, const struct l4_frame *in, size_t n,
+    struct l4_frame *out, struct l4_piece *pool, size_t pool_n);
 
 #ifdef __cplusplus
 }

@@ -11,17 +11,44 @@ extern "C" {
 
 /* --- Devices --- */
 
-/* "tap:NAME", "tun:NAME", "packet:IF", "xdp:IF". Names what failed in err (cap bytes). L4_EPERM,
- * L4_EINVAL, L4_EUNSUPPORTED, L4_ESYS. */
+/* How to open a device; all zero are the defaults. */
 struct l4_device_options {
-	bool no_offload;  /* plain frames of at most the MTU */
-	uint32_t mtu;     /* 0: the device's */
-	bool promiscuous; /* packet: see frames for other MACs (needed for an own MAC) */
-	uint16_t queues;  /* multi-queue TAP, fanout; 0: one */
+	bool no_offload;   /* send plain frames of at most the MTU, checksums done by us */
+	uint32_t mtu;      /* bytes; tap and tun: set on the interface; packet: used when smaller
+			    * than the interface's. 0: the interface's */
+	struct l4_mac mac; /* packet: an address of our own; implies promiscuous. Zero: use the
+			    * interface's, shared with the kernel */
+	bool promiscuous;  /* packet: see frames for all MACs */
+	bool qdisc_bypass; /* packet: send past the queueing discipline */
+	uint16_t queues;   /* tap and tun: above 1, one of several queues; open each with its own
+			    * call. 0: one */
 };
+/* Opens "tap:NAME", "tun:NAME" (made when missing) or "packet:IF"; "xdp:IF" is not built in yet.
+ * o may be NULL. *out is the caller's, to close with its ops->close or to give to a loop. On
+ * failure err (cap bytes) gets a line that names what failed and what to do. L4_EPERM, L4_EINVAL,
+ * L4_ENOTFOUND, L4_EINUSE, L4_EUNSUPPORTED, L4_ENOMEM, L4_ESYS. */
 L4_EXPORT int l4_device_open(struct l4_device **out, const char *spec,
     const struct l4_device_options *o, char *err, size_t cap);
-/* Writes every frame both ways to a pcapng file, our decisions as packet comments; wraps inner. */
+
+/* --- Captures of what devices carry --- */
+
+struct l4_pcap;
+/* A pcapng file that frames are written to, as they are on the wire: super-frames in parts,
+ * checksums complete, our decisions as packet comments. epoch is added to every time: ns from 1970
+ * to the zero of the clock in use (virtual time: 0, so that a capture depends on the seed only).
+ * L4_ESYS with the reason in err, L4_ENOMEM. */
+L4_EXPORT int l4_pcap_open(
+    struct l4_pcap **out, const char *path, l4_time epoch, char *err, size_t cap);
+/* Describes an interface; returns its number in the file, from 0, or L4_E*. */
+L4_EXPORT int l4_pcap_add_iface(struct l4_pcap *p, const char *name, enum l4_medium medium);
+/* Writes a frame of an interface. Returns 0, or L4_ESYS once a write has failed. */
+L4_EXPORT int l4_pcap_frame(
+    struct l4_pcap *p, int iface, bool sent, const struct l4_frame *f, l4_time now);
+/* Hands all that is buffered to the system; the file is whole then. Returns 0 or L4_ESYS. */
+L4_EXPORT int l4_pcap_flush(struct l4_pcap *p);
+L4_EXPORT int l4_pcap_close(struct l4_pcap *p); /* flushes; NULL is allowed */
+/* A device that writes every frame both ways to a file of its own and otherwise is inner, which it
+ * takes over. Times are those of l4_loop_now. */
 L4_EXPORT int l4_pcap_new(
     struct l4_device **out, struct l4_device *inner, const char *path, char *err, size_t cap);
 /* Calls fn with every frame both ways; wraps inner. */
