@@ -55,13 +55,24 @@ L4_EXPORT int l4_pcap_new(
 L4_EXPORT int l4_tap_new(struct l4_device **out, struct l4_device *inner,
     void (*fn)(void *ctx, bool sent, const struct l4_frame *f, l4_time now), void *ctx);
 
-/* Keeps the kernel from answering for ports of ours on an address that we share with it: rules in
- * an nftables table with the owner flag, which the kernel removes when the process ends in whatever
- * way. Ports are added as they come into use. */
+/* --- Sharing an address with the kernel --- */
+
+/* Keeps the kernel from answering for ports of ours on an address that we share with it, by a table
+ * of nftables with the owner flag, which the kernel removes when the process ends in whatever way;
+ * and keeps the kernel's traffic from us, by the packet device's filter: of TCP and UDP only the
+ * ports added here arrive, of ARP only replies, no echo requests, no neighbour solicitations (the
+ * kernel answers those). Ports are added as they come into use, before the first frame. */
 struct l4_guard;
-L4_EXPORT int l4_guard_new(struct l4_guard **out, const char *interface, char *err, size_t cap);
+/* packet: the device that l4_device_open gave for "packet:interface", not yet wrapped; it must
+ * outlive the guard. L4_EINVAL (not such a device), L4_EPERM, L4_EUNSUPPORTED, L4_ENOMEM, L4_ESYS;
+ * err (cap bytes) says what and what to do. */
+L4_EXPORT int l4_guard_new(
+    struct l4_guard **out, const char *interface, struct l4_device *packet, char *err, size_t cap);
+/* protocol 6 or 17; port in host order. Twice is once. The port is held in the kernel too, so that
+ * no program gets it: L4_EINUSE when one has it. L4_ELIMIT above 1024 ports. */
 L4_EXPORT int l4_guard_add(
     struct l4_guard *g, uint8_t protocol, uint16_t port, char *err, size_t cap);
+/* Gives the ports back to the kernel. NULL is allowed. */
 L4_EXPORT void l4_guard_free(struct l4_guard *g);
 
 /* --- The loop --- */

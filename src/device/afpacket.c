@@ -27,6 +27,7 @@
 
 #include <layer4/err.h>
 
+#include "base/cursor.h"
 #include "device/vnet.h"
 
 #ifndef ARPHRD_NONE
@@ -255,24 +256,149 @@ static bool mac_is_zero(const struct l4_mac *m)
 	return !(m->b[0] | m->b[1] | m->b[2] | m->b[3] | m->b[4] | m->b[5]);
 }
 
-/* Keeps frames for this MAC, groups and broadcasts; the rest stays in the kernel. */
-static int set_filter(int fd, const struct l4_mac *mac)
+#define BPF_MAX 4096 /* the kernel's BPF_MAXINSNS */
+
+/* A filter being written, in the classic BPF of the kernel. */
+struct prog {
+	struct sock_filter code[BPF_MAX];
+	unsigned short n;
+};
+
+static void put(struct prog *p, int code, uint32_t k)
 {
-	uint32_t hi = (uint32_t)mac->b[0] << 24 | (uint32_t)mac->b[1] << 16 |
-		      (uint32_t)mac->b[2] << 8 | mac->b[3];
-	uint32_t lo = (uint32_t)mac->b[4] << 8 | mac->b[5];
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0),
-		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 1, 4, 0), /* the group bit */
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, hi, 0, 3),
-		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 4),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, lo, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, 0xffffffff),
-		BPF_STMT(BPF_RET | BPF_K, 0),
-	};
-	struct sock_fprog prog = { sizeof code / sizeof code[0], code };
-	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof prog);
+	p->code[p->n++] = (struct sock_filter)BPF_STMT((uint16_t)code, k);
+}
+
+static void put_jump(struct prog *p, int code, uint32_t k, uint8_t yes, uint8_t no)
+{
+	p->code[p->n++] = (struct sock_filter)BPF_JUMP((uint16_t)code, k, yes, no);
+}
+
+#define LD_B    (BPF_LD | BPF_B | BPF_ABS)
+#define LD_H    (BPF_LD | BPF_H | BPF_ABS)
+#define LD_W    (BPF_LD | BPF_W | BPF_ABS)
+#define JEQ     (BPF_JMP | BPF_JEQ | BPF_K)
+#define JSET    (BPF_JMP | BPF_JSET | BPF_K)
+#define RET     (BPF_RET | BPF_K)
+#define PASS    0xffffffffu
+#define DISCARD 0u
+
+/* Falls through for this MAC, groups and broadcasts; the rest stays in the kernel. */
+static void put_mac(struct prog *p, const struct l4_mac *mac)
+{
+	put(p, LD_B, 0);
+	put_jump(p, JSET, 1, 5, 0); /* the group bit */
+	put(p, LD_W, 0);
+	put_jump(p, JEQ, l4_get_u32(mac->b), 0, 2);
+	put(p, LD_H, 4);
+	put_jump(p, JEQ, l4_get_u16(mac->b + 4), 1, 0);
+	put(p, RET, DISCARD);
+}
+
+/* From A = protocol on: falls through with A = protocol << 16 | port for TCP and UDP whose header
+ * begins at `at` past X, and is left out otherwise. */
+static void put_port(struct prog *p, uint32_t at)
+{
+	put_jump(p, JEQ, IPPROTO_TCP, 2, 0);
+	put_jump(p, JEQ, IPPROTO_UDP, 1, 0);
+	put(p, RET, DISCARD);
+	put(p, BPF_ALU | BPF_LSH | BPF_K, 16);
+	put(p, BPF_ST, 0);
+	put(p, BPF_LD | BPF_H | BPF_IND, at + 2);
+	put(p, BPF_LDX | BPF_MEM, 0);
+	put(p, BPF_ALU | BPF_OR | BPF_X, 0);
+}
+
+/* IPv4 at offset `ip`. Ends in a return, or falls through as put_port. */
+static void put_ip4(struct prog *p, uint32_t ip)
+{
+	put(p, LD_H, ip + 6);
+	put_jump(p, JSET, 0x1fff, 0, 1); /* the rest of a datagram has no ports */
+	put(p, RET, PASS);
+	put(p, BPF_LDX | BPF_B | BPF_MSH, ip);
+	put(p, LD_B, ip + 9);
+	put_jump(p, JEQ, IPPROTO_IGMP, 0, 1);
+	put(p, RET, PASS);
+	put_jump(p, JEQ, IPPROTO_ICMP, 0, 4);
+	put(p, BPF_LD | BPF_B | BPF_IND, ip);
+	put_jump(p, JEQ, 8, 0, 1); /* echo request */
+	put(p, RET, DISCARD);
+	put(p, RET, PASS);
+	put_port(p, ip);
+}
+
+static void put_ip6(struct prog *p, uint32_t ip)
+{
+	put(p, BPF_LDX | BPF_IMM, 40);
+	put(p, LD_B, ip + 6);
+	put_jump(p, JEQ, IPPROTO_FRAGMENT, 1, 0);
+	put_jump(p, JEQ, IPPROTO_HOPOPTS, 0, 1); /* MLD queries */
+	put(p, RET, PASS);
+	put_jump(p, JEQ, IPPROTO_ICMPV6, 0, 5);
+	put(p, LD_B, ip + 40);
+	put_jump(p, JEQ, 128, 1, 0); /* echo request */
+	put_jump(p, JEQ, 135, 0, 1); /* neighbour solicitation */
+	put(p, RET, DISCARD);
+	put(p, RET, PASS);
+	put_port(p, ip);
+}
+
+static int attach(struct packet *p, struct prog *g)
+{
+	struct sock_fprog prog = { g->n, g->code };
+	return setsockopt(p->fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof prog);
+}
+
+int l4_packet_share(struct l4_device *d, const uint32_t *keys, size_t n)
+{
+	struct packet *p = (struct packet *)d;
+	struct prog *g, *v6;
+	bool ether;
+	uint32_t ip;
+	if (d->ops != &packet_ops || n > 1024)
+		return L4_EINVAL;
+	g = calloc(2, sizeof *g);
+	if (!g)
+		return L4_ENOMEM;
+	v6 = g + 1;
+	ether = p->caps.medium == L4_MEDIUM_ETHERNET;
+	ip = ether ? 14 : 0;
+	put_ip6(v6, ip);
+	if (ether) {
+		put_mac(g, &p->caps.mac);
+		put(g, LD_H, 12);
+		put_jump(g, JEQ, ETH_P_ARP, 0, 4);
+		put(g, LD_H, 20);
+		put_jump(g, JEQ, 2, 0, 1); /* a reply */
+		put(g, RET, PASS);
+		put(g, RET, DISCARD);
+		put_jump(g, JEQ, ETH_P_IPV6, 1, 0);
+		put_jump(g, JEQ, ETH_P_IP, 0, 0);
+	} else {
+		put(g, LD_B, 0);
+		put(g, BPF_ALU | BPF_AND | BPF_K, 0xf0);
+		put_jump(g, JEQ, 0x60, 1, 0);
+		put_jump(g, JEQ, 0x40, 0, 0);
+	}
+	unsigned short fix = (unsigned short)(g->n - 1); /* its targets are known below */
+	memcpy(g->code + g->n, v6->code, v6->n * sizeof v6->code[0]);
+	g->n = (unsigned short)(g->n + v6->n);
+	put(g, BPF_JMP | BPF_JA, 0); /* over IPv4, to the ports */
+	unsigned short over = (unsigned short)(g->n - 1);
+	put(g, RET, DISCARD);
+	g->code[fix].jt = (uint8_t)(g->n - fix - 1);
+	g->code[fix].jf = (uint8_t)(g->n - fix - 2);
+	put_ip4(g, ip);
+	g->code[over].k = (uint32_t)(g->n - over - 1);
+	for (size_t i = 0; i < n; i++) {
+		put_jump(g, JEQ, keys[i], 0, 1);
+		put(g, RET, PASS);
+	}
+	put(g, RET, DISCARD);
+	int e = attach(p, g);
+	d->saved_errno = e < 0 ? errno : 0;
+	free(g);
+	return e < 0 ? L4_ESYS : 0;
 }
 
 /* What kind of interface it is: medium, MAC, MTU. */
@@ -346,8 +472,11 @@ static int configure(
 		struct packet_mreq m = { .mr_ifindex = p->ifindex, .mr_type = PACKET_MR_ALLMULTI };
 		setsockopt(p->fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &m, sizeof m);
 	}
+	struct prog filter = { .n = 0 };
+	put_mac(&filter, &p->caps.mac);
+	put(&filter, RET, PASS);
 	if (p->caps.medium == L4_MEDIUM_ETHERNET && (own || !o->promiscuous) &&
-	    set_filter(p->fd, &p->caps.mac) < 0)
+	    attach(p, &filter) < 0)
 		return l4_sys_fail(
 		    err, cap, l4_sys_code(errno), "packet:%s: filter: %s", name, strerror(errno));
 	struct sockaddr_ll a = {

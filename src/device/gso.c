@@ -27,8 +27,9 @@
 #define PROTO_TCP 6
 #define PROTO_UDP 17
 
-#define HDR_MAX 256 /* bytes of headers that are looked at: Ethernet 22, IP with options, TCP 60 \
-		     */
+#define HDR_MAX                                                                          \
+	256 /* bytes of headers that are looked at: Ethernet 22, IP with options, TCP 60 \
+	     */
 
 /* A walk over the bytes of a list of pieces. */
 struct walk {

@@ -18,6 +18,10 @@ int l4_tuntap_open(struct l4_device **out, bool tap, const char *name,
 int l4_packet_open(struct l4_device **out, const char *name, const struct l4_device_options *o,
     char *err, size_t cap);
 
+/* Narrows what a packet device receives to what is ours on a shared address: keys are
+ * protocol << 16 | port. L4_EINVAL when d is no packet device; L4_ESYS with errno. */
+int l4_packet_share(struct l4_device *d, const uint32_t *keys, size_t n);
+
 /* Sets or reads what an interface has, by ioctl; -1 with errno. */
 int l4_sys_if_mtu(int sock, const char *name, uint32_t set, uint32_t *mtu);
 int l4_sys_if_up(int sock, const char *name);

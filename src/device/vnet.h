@@ -4,8 +4,9 @@
 
 #include <layer4/device.h>
 
-#define L4_VNET_LEN 10 /* bytes; fields in the machine's order, as TUN and packet sockets have it \
-			*/
+#define L4_VNET_LEN                                                                   \
+	10 /* bytes; fields in the machine's order, as TUN and packet sockets have it \
+	    */
 
 void l4_vnet_emit(uint8_t hdr[L4_VNET_LEN], const struct l4_offload *o);
 void l4_vnet_parse(struct l4_offload *o, const uint8_t hdr[L4_VNET_LEN]);
