@@ -1,0 +1,316 @@
+/* Connect scan: sockets of the kernel, no privileges.
+ *
+ * Non-blocking connects under one epoll, as many at once as descriptors allow. A port that answers
+ * is open and closed again with a reset (SO_LINGER 0), so that neither side keeps TIME-WAIT. An
+ * attempt that stays silent is taken back and made anew after a short time instead of the kernel's
+ * own second; how often follows the loss measured, as in the raw scans. Descriptors index a table
+ * of their probes, so that an event leads there at once. */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "cli/scan.h"
+
+#define AT_ONCE_MOST  4096
+#define AT_ONCE_FIRST 256
+#define KEEP_FDS      64 /* for the rest of the program */
+
+struct attempt {
+	uint64_t probe;
+	l4_time started, due;
+	unsigned number; /* 0: the slot is free */
+};
+
+/* What waits for its turn again. */
+struct again {
+	uint64_t probe;
+	unsigned number;
+};
+
+/* A descriptor and when its attempt ends; stale when the table says otherwise. */
+struct deadline {
+	int fd;
+	l4_time due;
+};
+
+struct conn {
+	struct scan_job *j;
+	struct scan_rate rate;
+	int epoll;
+	struct attempt *at; /* by descriptor */
+	int n_at;
+	struct deadline *order; /* as they were opened, a ring: the oldest is due first */
+	size_t order_cap, order_head, order_n;
+	size_t open, open_max;
+	struct again *again;
+	size_t n_again, cap_again;
+	uint64_t next;
+	bool out_of_ports;
+};
+
+static uint8_t reason_of_errno(int e)
+{
+	switch (e) {
+	case 0:
+		return SCAN_R_SYN_ACK;
+	case ECONNREFUSED:
+	case ECONNRESET:
+		return SCAN_R_CONN_REFUSED;
+	case EHOSTUNREACH:
+	case EHOSTDOWN:
+		return SCAN_R_HOST_UNREACH;
+	case ENETUNREACH:
+		return SCAN_R_NET_UNREACH;
+	case EACCES:
+	case EPERM:
+		return SCAN_R_ADMIN_PROHIBITED;
+	case ENOPROTOOPT:
+		return SCAN_R_PROTO_UNREACH;
+	default:
+		return SCAN_R_NO_RESPONSE;
+	}
+}
+
+static socklen_t to_sockaddr(
+    struct sockaddr_storage *ss, const struct scan_job *j, const struct l4_addr *a, uint16_t port)
+{
+	memset(ss, 0, sizeof *ss);
+	if (l4_addr_is_ip4(a)) {
+		struct sockaddr_in *s = (struct sockaddr_in *)ss;
+		s->sin_family = AF_INET;
+		s->sin_port = htons(port);
+		memcpy(&s->sin_addr, a->b + 12, 4);
+		return sizeof *s;
+	}
+	struct sockaddr_in6 *s = (struct sockaddr_in6 *)ss;
+	s->sin6_family = AF_INET6;
+	s->sin6_port = htons(port);
+	memcpy(&s->sin6_addr, a->b, 16);
+	if (l4_addr_is_link_local(a) && j->interface)
+		s->sin6_scope_id = if_nametoindex(j->interface);
+	return sizeof *s;
+}
+
+static void finish(struct conn *c, int fd, uint8_t reason, l4_time now)
+{
+	struct scan_job *j = c->j;
+	struct attempt *a = &c->at[fd];
+	uint64_t host = a->probe / j->n_ports;
+	struct linger hard = { .l_onoff = 1 };
+	if (reason == SCAN_R_SYN_ACK)
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+	close(fd);
+	c->open--;
+	if (reason == SCAN_R_SYN_ACK || reason == SCAN_R_CONN_REFUSED) {
+		if (!j->hosts[host])
+			j->hosts[host] = reason;
+		if (a->number == 1)
+			scan_rate_on_rtt(&c->rate, now - a->started);
+		scan_rate_on_answer(&c->rate, a->number);
+		if (j->host_rtt_ms && j->host_rtt_ms[host] == 0)
+			j->host_rtt_ms[host] = (float)((double)(now - a->started) / 1e6);
+		/* Answers make room for more, as a window does. */
+		if (c->open_max < AT_ONCE_MOST)
+			c->open_max++;
+	}
+	scan_job_answer(j, a->probe, reason);
+	a->number = 0;
+}
+
+/* Starts one attempt. False: no socket is to be had now. */
+static bool start(struct conn *c, uint64_t probe, unsigned number, l4_time now)
+{
+	struct scan_job *j = c->j;
+	struct sockaddr_storage ss;
+	struct l4_addr a = scan_targets_host(j->targets, probe / j->n_ports);
+	socklen_t len = to_sockaddr(&ss, j, &a, j->ports[probe % j->n_ports]);
+	int fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0 || fd >= c->n_at) {
+		if (fd >= 0)
+			close(fd);
+		return false;
+	}
+	if (j->interface)
+		(void)setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, j->interface,
+		    (socklen_t)strlen(j->interface) + 1);
+	if (j->has_source && l4_addr_is_ip4(&j->source) == l4_addr_is_ip4(&a)) {
+		struct sockaddr_storage src;
+		socklen_t n = to_sockaddr(&src, j, &j->source, 0);
+		(void)bind(fd, (struct sockaddr *)&src, n);
+	}
+	c->at[fd] = (struct attempt){ .probe = probe, .started = now, .number = number };
+	c->open++;
+	j->c.sent++;
+	j->c.retries += number > 1;
+	int e = connect(fd, (struct sockaddr *)&ss, len) == 0 ? 0 : errno;
+	if (e == EAGAIN || e == EADDRNOTAVAIL) {
+		/* All local ports towards this host are in use. */
+		close(fd);
+		c->open--;
+		c->at[fd].number = 0;
+		c->out_of_ports = true;
+		return false;
+	}
+	if (e != EINPROGRESS) {
+		finish(c, fd, reason_of_errno(e), e == 0 || e == ECONNREFUSED ? scan_now() : now);
+		return true;
+	}
+	struct epoll_event ev = { .events = EPOLLOUT, .data = { .fd = fd } };
+	epoll_ctl(c->epoll, EPOLL_CTL_ADD, fd, &ev);
+	c->at[fd].due = now + scan_rate_timeout(&c->rate, number) + 40 * L4_MSEC;
+	c->order[(c->order_head + c->order_n++) % c->order_cap] =
+	    (struct deadline){ fd, c->at[fd].due };
+	return true;
+}
+
+static void put_again(struct conn *c, uint64_t probe, unsigned number)
+{
+	if (c->n_again == c->cap_again) {
+		size_t cap = c->cap_again ? c->cap_again * 2 : 1024;
+		struct again *p = realloc(c->again, cap * sizeof *p);
+		if (!p) {
+			scan_job_answer(c->j, probe, SCAN_R_NO_RESPONSE);
+			return;
+		}
+		c->again = p;
+		c->cap_again = cap;
+	}
+	c->again[c->n_again++] = (struct again){ probe, number };
+}
+
+/* Takes back what is silent for too long. */
+static void expire(struct conn *c, l4_time now)
+{
+	while (c->order_n) {
+		struct deadline d = c->order[c->order_head];
+		int fd = d.fd;
+		struct attempt *a = &c->at[fd];
+		bool stale = !a->number || a->due != d.due;
+		if (!stale && d.due > now)
+			return;
+		c->order_head = (c->order_head + 1) % c->order_cap;
+		c->order_n--;
+		if (stale)
+			continue;
+		uint64_t probe = a->probe;
+		unsigned number = a->number;
+		close(fd);
+		c->open--;
+		a->number = 0;
+		if (number < scan_rate_attempts(&c->rate))
+			put_again(c, probe, number + 1);
+		else
+			scan_job_answer(c->j, probe, SCAN_R_NO_RESPONSE);
+	}
+}
+
+static void take_events(struct conn *c, int wait_ms)
+{
+	struct epoll_event ev[256];
+	int n = epoll_wait(c->epoll, ev, 256, wait_ms);
+	l4_time now = scan_now();
+	for (int i = 0; i < n; i++) {
+		int fd = ev[i].data.fd, e = 0;
+		socklen_t len = sizeof e;
+		if (!c->at[fd].number)
+			continue;
+		if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &e, &len) < 0)
+			e = errno;
+		finish(c, fd, reason_of_errno(e), now);
+	}
+}
+
+static unsigned start_some(struct conn *c, l4_time now)
+{
+	struct scan_job *j = c->j;
+	unsigned started = 0, budget = scan_rate_take(&c->rate, now, 64);
+	while (started < budget && c->open < c->open_max && c->order_n < c->order_cap) {
+		if (c->n_again) {
+			struct again a = c->again[c->n_again - 1];
+			if (j->reasons[a.probe] == SCAN_R_NONE && !start(c, a.probe, a.number, now))
+				break;
+			c->n_again--;
+		} else if (c->next < j->n_probes) {
+			uint64_t probe = scan_perm_at(&j->perm, c->next);
+			if (j->reasons[probe] == SCAN_R_NONE && !start(c, probe, 1, now))
+				break;
+			c->next += j->n_shards;
+		} else {
+			break;
+		}
+		started++;
+	}
+	c->rate.tokens += budget - started;
+	return started;
+}
+
+static void loop(struct conn *c)
+{
+	struct scan_job *j = c->j;
+	c->next = j->start;
+	while (!scan_stop && (c->next < j->n_probes || c->open || c->n_again)) {
+		l4_time now = scan_now();
+		c->out_of_ports = false;
+		unsigned started = start_some(c, now);
+		bool idle = !started || c->open >= c->open_max;
+		if (c->open || idle)
+			take_events(c, idle ? 2 : 0);
+		expire(c, scan_now());
+		scan_rate_update(&c->rate, now);
+		scan_progress(j, "connect", c->next, j->n_probes, false);
+	}
+}
+
+int scan_connect_run(struct scan_job *j, char *error, size_t cap)
+{
+	struct conn c = { .j = j };
+	struct rlimit lim;
+	int result = -1;
+	if (getrlimit(RLIMIT_NOFILE, &lim) == 0 && lim.rlim_cur < lim.rlim_max) {
+		rlim_t want =
+		    lim.rlim_max > AT_ONCE_MOST + KEEP_FDS ? AT_ONCE_MOST + KEEP_FDS : lim.rlim_max;
+		if (want > lim.rlim_cur) {
+			lim.rlim_cur = want;
+			(void)setrlimit(RLIMIT_NOFILE, &lim);
+		}
+	}
+	c.n_at =
+	    lim.rlim_cur > AT_ONCE_MOST + KEEP_FDS ? AT_ONCE_MOST + KEEP_FDS : (int)lim.rlim_cur;
+	c.order_cap = (size_t)c.n_at * 4;
+	c.open_max = c.n_at > AT_ONCE_FIRST + KEEP_FDS ? AT_ONCE_FIRST : 16;
+	c.at = calloc((size_t)c.n_at, sizeof *c.at);
+	c.order = calloc(c.order_cap, sizeof *c.order);
+	c.epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (!c.at || !c.order || c.epoll < 0) {
+		snprintf(error, cap, "preparing the connect scan: %s", strerror(errno));
+		goto out;
+	}
+	scan_rate_init(&c.rate, j->rate_max, j->retries + 1, j->timeout, scan_now());
+	if (j->rate_max <= 0)
+		c.rate.rate = c.rate.max;
+	loop(&c);
+	for (int fd = 0; fd < c.n_at; fd++)
+		if (c.at[fd].number)
+			close(fd);
+	j->c.lost = c.rate.lost;
+	j->loss = c.rate.answered + c.rate.lost
+		      ? (double)c.rate.lost / (double)(c.rate.answered + c.rate.lost)
+		      : 0;
+	j->done = c.next;
+	scan_progress(j, "connect", c.next, j->n_probes, true);
+	result = 0;
+out:
+	if (c.epoll >= 0)
+		close(c.epoll);
+	free(c.at);
+	free(c.order);
+	free(c.again);
+	return result;
+}
