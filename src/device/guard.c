@@ -100,7 +100,7 @@ static int commit(struct batch *t)
 		int left = (int)n;
 		for (const struct nlmsghdr *h = (const struct nlmsghdr *)(const void *)buf;
 		     mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
-			if (h->nlmsg_type != NLMSG_ERROR || h->nlmsg_seq < t->first)
+			if (h->nlmsg_type != NLMSG_ERROR || (int32_t)(h->nlmsg_seq - t->first) < 0)
 				continue; /* an answer to an earlier batch that failed */
 			const struct nlmsgerr *e = mnl_nlmsg_get_payload(h);
 			if (e->error) {
