@@ -194,7 +194,7 @@ static inline void s_ip4_options(struct build *b)
 	struct l4_ip4_hdr h = { .proto = L4_PROTO_ICMP,
 		.opts_len = 22,
 		.opts = {
-		    7, 7, 4, 0, 0, 0, 0, 1, 148, 4, 0, 0, 68, 8, 5, 0, 0, 0, 0, 0, 0x82, 2 } };
+		    7, 7, 4, 0, 0, 0, 0, 1, 148, 4, 0, 0, 68, 8, 5, 0, 0, 0, 0, 0, 0x5e, 2 } };
 	struct l4_icmp_hdr icmp = { .type = L4_ICMP_ECHO, .rest = 0x00010002 };
 	add_eth(b, L4_ETHERTYPE_IP4, 0);
 	add_ip4(b, h);
@@ -300,7 +300,7 @@ static inline void s_frag6_first(struct build *b)
 	add_ip6(b, L4_PROTO_DSTOPTS, "2001:db8::1", "2001:db8::2", 64);
 	ADD(b, L4_PROTO_FRAGMENT, 0, 1, 4, 0, 0, 0, 0);
 	b->len += must(l4_ip6_frag_emit(L4_PROTO_UDP, 0, true, 77, b->p + b->len, 8));
-	ADD(b, 0x13, 0x88, 0, 7, 0, 20, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8);
+	ADD(b, 0x13, 0x88, 0, 7, 0, 20, 0x6c, 0x98, 1, 2, 3, 4, 5, 6, 7, 8);
 	close_ip6(b);
 }
 
@@ -337,7 +337,7 @@ static inline void s_icmp_unreach(struct build *b)
 	add_ip4(b, (struct l4_ip4_hdr){ .proto = L4_PROTO_ICMP });
 	size_t at = b->len;
 	b->len += must(l4_icmp_emit(&icmp, b->p + b->len, SAMPLE_MAX - b->len));
-	ADD(b, 0x45, 0, 5, 0xdc, 0, 7, 0x40, 0, 63, 6, 0, 0, 192, 0, 2, 2, 192, 0, 2, 1);
+	ADD(b, 0x45, 0, 5, 0xdc, 0, 7, 0x40, 0, 63, 6, 0xb2, 0x11, 192, 0, 2, 2, 192, 0, 2, 1);
 	ADD(b, 0, 80, 0xe8, 0x4c, 1, 2, 3, 4);
 	set_csum(b, at, 2, L4_PROTO_ICMP);
 	close_ip4(b);
@@ -474,7 +474,7 @@ static inline void s_igmp3_query(struct build *b)
 
 static inline void s_igmp2_report(struct build *b)
 {
-	static const uint8_t msg[8] = { 0x16, 0, 0xf9, 0xfb, 239, 1, 2, 3 };
+	static const uint8_t msg[8] = { 0x16, 0, 0xf8, 0xfa, 239, 1, 2, 3 };
 	mcast4_sample(b, 8, msg);
 }
 
