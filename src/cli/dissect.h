@@ -1,0 +1,39 @@
+/* What the parts of l4 dissect and l4 capture share. Included by src/cli only. */
+#ifndef L4_CLI_DISSECT_H
+#define L4_CLI_DISSECT_H
+
+#include <layer4/dissect.h>
+
+#include "cli/out.h"
+
+enum view_kind { VIEW_SUMMARY, VIEW_DETAIL, VIEW_LAYERS, VIEW_JSON, VIEW_FIELDS, VIEW_NONE };
+
+enum { COLUMNS_MAX = 1024, COLUMN_ROWS = 16 };
+
+/* One column of --fields: the rows of the tables that have its name, or a column of the summary. */
+struct column {
+	const char *name;
+	const struct l4_field *rows[COLUMN_ROWS];
+	unsigned n_rows;
+	int special; /* 0: rows; otherwise a letter of the summary: n t s d p l i */
+};
+
+struct views {
+	enum view_kind kind;
+	bool hex;  /* bytes after each packet */
+	bool bits; /* --layers: bytes as bits */
+	bool colour;
+	struct column columns[COLUMNS_MAX];
+	unsigned n_columns;
+	struct out *out;
+	l4_time first;
+	bool have_first;
+};
+
+/* Adds the names of a comma-separated list to the columns. 0, or -1 with a message on stderr. */
+int views_add_columns(struct views *v, struct l4_dissect *d, const char *list);
+/* Tells the dissection what the view needs. */
+void views_prepare(const struct views *v, struct l4_dissect *d);
+void views_packet(struct views *v, const struct l4_packet *p);
+
+#endif

@@ -1,0 +1,39 @@
+/* Output of the views: one buffer, written whole; text from packets made harmless. Included by
+ * src/cli only. */
+#ifndef L4_CLI_OUT_H
+#define L4_CLI_OUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { OUT_BYTES = 1 << 16 };
+
+struct out {
+	char buf[OUT_BYTES + 4096]; /* room for a short piece beyond the mark */
+	size_t n;
+	int fd;
+	bool failed; /* a write failed: nobody reads any more */
+};
+
+void out_flush(struct out *o);
+void out_bytes(struct out *o, const void *p, size_t n);
+void out_str(struct out *o, const char *s);
+void out_fmt(struct out *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void out_dec(struct out *o, uint64_t v);
+/* Right-aligned in width. */
+void out_dec_pad(struct out *o, uint64_t v, unsigned width);
+/* Text from a packet: control characters, bytes that are not UTF-8 and escape sequences come out
+ * as \xNN, so that a terminal cannot be played with. Tab, newline, backslash as \t, \n, \\. */
+void out_escaped(struct out *o, const void *p, size_t n);
+/* The same inside a JSON string (without the quotes). */
+void out_json(struct out *o, const void *p, size_t n);
+
+static inline void out_char(struct out *o, char c)
+{
+	o->buf[o->n++] = c;
+	if (o->n >= OUT_BYTES)
+		out_flush(o);
+}
+
+#endif

@@ -1,0 +1,100 @@
+/* Connections: what is remembered of each, and the table that finds them. For src/dissect only. */
+#ifndef L4_DISSECT_CONV_H
+#define L4_DISSECT_CONV_H
+
+#include <layer4/addr.h>
+#include <layer4/time.h>
+
+#include "dissect/engine.h"
+
+/* A segment sent and not yet acknowledged, in its direction's list (newest first). 32 bytes. */
+struct l4_unacked {
+	uint32_t seq, nextseq;
+	uint32_t frame;
+	uint32_t next; /* index in the pool + 1; 0: end */
+	l4_time ts;
+};
+
+enum {
+	FLOW_BASE_SET = 1,  /* base_seq is known */
+	FLOW_VALID_BIF = 2, /* nothing is known to be missing since the last ACK */
+	FLOW_PUSH_LAST = 4, /* the last data segment had PSH */
+	FLOW_FIRST_ACK = 8, /* no segment after the SYN has been seen */
+	FLOW_FIN = 16,
+	FLOW_CLOSED = 32, /* this side's FIN was seen first */
+};
+
+#define SACK_MAX      4
+#define SCALE_UNKNOWN (-1)
+#define SCALE_NONE    (-2)
+
+/* One direction of a TCP connection: what its sender sent. */
+struct l4_tcp_flow {
+	uint32_t base_seq;        /* its initial sequence number, as far as known */
+	uint32_t nextseq;         /* one past the highest number seen; 0: nothing yet */
+	uint32_t maxseqtobeacked; /* end of what was seen without a hole */
+	uint32_t lastack;         /* acknowledgement of its last segment */
+	uint32_t window;          /* unscaled window of its last segment */
+	uint32_t nextseqframe;    /* packet that brought nextseq */
+	uint32_t lastnondupack;   /* packet of the last ACK that was not a duplicate */
+	uint32_t dupacknum;
+	uint32_t unacked, n_unacked; /* list of segments that nobody acknowledged */
+	uint32_t push_bytes;
+	uint32_t fin_seq;
+	l4_time nextseqtime, lastacktime; /* ns */
+	uint32_t sack_l[SACK_MAX], sack_r[SACK_MAX];
+	uint16_t last_flags; /* TCP_A_* of its last segment */
+	int8_t win_scale;    /* shift count, or SCALE_* */
+	uint8_t n_sack;
+	uint8_t bits;    /* FLOW_* */
+	uint8_t mp_ops;  /* MPTCP options of its last segment */
+	uint32_t stream; /* reassembly record + 1; 0: none */
+	uint32_t packets;
+	uint32_t retransmissions;
+	uint64_t bytes; /* of frames */
+	uint64_t payload;
+};
+
+/* A conversation of TCP or UDP. `lo` is the end with the lower address (then port). */
+struct l4_conv {
+	uint8_t lo_addr[16], hi_addr[16];
+	uint16_t lo_port, hi_port;
+	uint8_t proto; /* 6 or 17 */
+	uint8_t kind;  /* address kind: 4 or 6 */
+	uint8_t app;   /* protocol of the layer above once found, or PROTO_NONE */
+	uint8_t completeness;
+	uint32_t next; /* in its bucket, index + 1 */
+	uint32_t id;   /* number of the stream */
+	uint32_t hash;
+	uint32_t first_frame;
+	l4_time first_ts, last_ts;
+	l4_time syn_ts, first_rtt; /* ns; 0: not known */
+	bool first_is_lo;          /* the first packet came from lo */
+	bool server_is_lo;         /* who answered, if known (port or SYN) */
+	bool mptcp;
+	uint8_t reserved;
+	struct l4_tcp_flow flow[2]; /* [0]: sent by lo; UDP uses packets and bytes only */
+};
+
+struct l4_conv_table;
+
+struct l4_conv_table *l4_conv_new(uint32_t max);
+void l4_conv_free(struct l4_conv_table *t);
+/* The conversation of the current packet's addresses and ports (the newest of that name), or
+ * NULL. *from_lo tells the direction. */
+struct l4_conv *l4_conv_find(struct l4_dissect *d, uint8_t proto, bool *from_lo);
+/* A new one of that name, in front of any older. NULL: at the limit or no memory. */
+struct l4_conv *l4_conv_add(struct l4_dissect *d, uint8_t proto, bool *from_lo);
+uint32_t l4_conv_count(const struct l4_conv_table *t);
+struct l4_conv *l4_conv_at(struct l4_conv_table *t, uint32_t index);
+/* A record for an unacknowledged segment: index + 1, or 0 at the limit. */
+uint32_t l4_unacked_get(struct l4_conv_table *t);
+struct l4_unacked *l4_unacked_at(struct l4_conv_table *t, uint32_t handle);
+void l4_unacked_put(struct l4_conv_table *t, uint32_t handle);
+
+/* IP reassembly (frag.c). */
+void l4_frag_free(struct l4_frag_table *t);
+/* TCP streams (stream.c). */
+void l4_streams_free(struct l4_stream_pool *p);
+
+#endif

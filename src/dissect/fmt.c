@@ -1,0 +1,280 @@
+/* Numbers, addresses and times as text, by hand: printf costs more than all the rest of a summary
+ * line. Each function writes at o without NUL and returns the end; callers leave room (64 bytes
+ * serve any of them). */
+#include "dissect/engine.h"
+
+static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233"
+			    "34353637383940414243444546474849505152535455565758596061626364656667"
+			    "6869707172737475767778798081828384858687888990919293949596979899";
+
+char *fmt_dec(char *o, uint64_t v)
+{
+	if (v < 10) {
+		*o = (char)('0' + v);
+		return o + 1;
+	}
+	char t[20];
+	char *p = t + sizeof t;
+	while (v >= 100) {
+		const char *q = pairs + v % 100 * 2;
+		v /= 100;
+		*--p = q[1];
+		*--p = q[0];
+	}
+	if (v >= 10) {
+		*--p = pairs[v * 2 + 1];
+		*--p = pairs[v * 2];
+	} else {
+		*--p = (char)('0' + v);
+	}
+	size_t n = (size_t)(t + sizeof t - p);
+	memcpy(o, p, n);
+	return o + n;
+}
+
+char *fmt_hex(char *o, uint64_t v, unsigned digits)
+{
+	for (unsigned i = digits; i-- > 0; v >>= 4)
+		o[i] = "0123456789abcdef"[v & 15];
+	return o + digits;
+}
+
+static char *byte_dec(char *o, unsigned v)
+{
+	if (v >= 100) {
+		*o++ = (char)('0' + v / 100);
+		v %= 100;
+		*o++ = pairs[v * 2];
+		*o++ = pairs[v * 2 + 1];
+	} else if (v >= 10) {
+		*o++ = pairs[v * 2];
+		*o++ = pairs[v * 2 + 1];
+	} else {
+		*o++ = (char)('0' + v);
+	}
+	return o;
+}
+
+char *fmt_ip4(char *o, const uint8_t *p)
+{
+	for (int i = 0; i < 4; i++) {
+		if (i)
+			*o++ = '.';
+		o = byte_dec(o, p[i]);
+	}
+	return o;
+}
+
+static char *group_hex(char *o, unsigned v)
+{
+	bool started = false;
+	for (int s = 12; s >= 0; s -= 4) {
+		unsigned nibble = v >> s & 15;
+		if (nibble || started || !s) {
+			*o++ = "0123456789abcdef"[nibble];
+			started = true;
+		}
+	}
+	return o;
+}
+
+/* RFC 5952: the longest run of two or more zero groups, the first of equals, becomes "::". */
+char *fmt_ip6(char *o, const uint8_t *p)
+{
+	unsigned g[8];
+	int best = -1, best_len = 1;
+	for (int i = 0; i < 8; i++)
+		g[i] = (unsigned)p[2 * i] << 8 | p[2 * i + 1];
+	for (int i = 0; i < 8; i++) {
+		int n = 0;
+		while (i + n < 8 && !g[i + n])
+			n++;
+		if (n > best_len) {
+			best = i;
+			best_len = n;
+		}
+		i += n;
+	}
+	/* ::a.b.c.d and ::ffff:a.b.c.d are written with their IPv4 part. */
+	bool mapped = best == 0 && ((best_len == 6) || (best_len == 5 && g[5] == 0xffff));
+	for (int i = 0; i < 8; i++) {
+		if (i == best) {
+			*o++ = ':';
+			*o++ = ':';
+			i += best_len - 1;
+			continue;
+		}
+		if (i && i != best + best_len)
+			*o++ = ':';
+		else if (i && best < 0)
+			*o++ = ':';
+		if (mapped && i == 6)
+			return fmt_ip4(o, p + 12);
+		o = group_hex(o, g[i]);
+	}
+	return o;
+}
+
+char *fmt_mac(char *o, const uint8_t *p)
+{
+	for (int i = 0; i < 6; i++) {
+		if (i)
+			*o++ = ':';
+		*o++ = "0123456789abcdef"[p[i] >> 4];
+		*o++ = "0123456789abcdef"[p[i] & 15];
+	}
+	return o;
+}
+
+/* Seconds with `digits` decimals (6 or 9). */
+char *fmt_span(char *o, int64_t ns, unsigned digits)
+{
+	uint64_t u = (uint64_t)ns;
+	if (ns < 0) {
+		*o++ = '-';
+		u = 0 - u;
+	}
+	uint64_t s = u / 1000000000;
+	uint32_t f = (uint32_t)(u - s * 1000000000);
+	o = fmt_dec(o, s);
+	*o++ = '.';
+	char t[10];
+	for (int i = 9; i > 1; i -= 2) {
+		const char *q = pairs + f % 100 * 2;
+		f /= 100;
+		t[i - 1] = q[1];
+		t[i - 2] = q[0];
+	}
+	t[0] = (char)('0' + f);
+	memcpy(o, t, 9);
+	return o + (digits < 9 ? digits : 9);
+}
+
+/* Civil date of a day count from 1970-01-01 (proleptic Gregorian calendar, eras of 400 years). */
+char *fmt_utc(char *o, l4_time ns)
+{
+	static const char month[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	uint64_t s = ns / L4_SEC;
+	uint64_t days = s / 86400 + 719468;
+	unsigned rest = (unsigned)(s % 86400);
+	uint64_t era = days / 146097;
+	unsigned doe = (unsigned)(days - era * 146097);
+	unsigned yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+	unsigned doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+	unsigned mp = (5 * doy + 2) / 153;
+	unsigned day = doy - (153 * mp + 2) / 5 + 1;
+	unsigned mon = mp < 10 ? mp + 3 : mp - 9;
+	uint64_t year = yoe + era * 400 + (mon <= 2);
+	memcpy(o, month + 3 * (mon - 1), 3);
+	o += 3;
+	*o++ = ' ';
+	if (day < 10)
+		*o++ = ' ';
+	o = fmt_dec(o, day);
+	*o++ = ',';
+	*o++ = ' ';
+	o = fmt_dec(o, year);
+	*o++ = ' ';
+	unsigned hms[3] = { rest / 3600, rest / 60 % 60, rest % 60 };
+	for (int i = 0; i < 3; i++) {
+		if (i)
+			*o++ = ':';
+		*o++ = pairs[hms[i] * 2];
+		*o++ = pairs[hms[i] * 2 + 1];
+	}
+	*o++ = '.';
+	uint64_t f = ns % L4_SEC;
+	for (uint64_t d = 100000000; d; d /= 10)
+		*o++ = (char)('0' + f / d % 10);
+	memcpy(o, " UTC", 4);
+	return o + 4;
+}
+
+static size_t finish(char *out, size_t cap, const char *t, size_t n)
+{
+	if (n > cap)
+		n = cap;
+	memcpy(out, t, n);
+	return n;
+}
+
+static size_t bytes_text(const struct l4_item *i, char *out, size_t cap)
+{
+	size_t n = i->n;
+	if (n > cap / 2)
+		n = cap / 2;
+	for (size_t k = 0; k < n; k++) {
+		out[2 * k] = "0123456789abcdef"[i->v.p[k] >> 4];
+		out[2 * k + 1] = "0123456789abcdef"[i->v.p[k] & 15];
+	}
+	return 2 * n;
+}
+
+static char *uint_text(char *o, const struct l4_field *f, uint64_t v)
+{
+	static const uint8_t width[] = {
+		[L4_FT_U8] = 2, [L4_FT_U16] = 4, [L4_FT_U24] = 6, [L4_FT_U32] = 8, [L4_FT_U64] = 16
+	};
+	if (f->base != L4_BASE_HEX && f->base != L4_BASE_HEX_DEC)
+		return fmt_dec(o, v);
+	*o++ = '0';
+	*o++ = 'x';
+	return fmt_hex(o, v, width[f->type]);
+}
+
+size_t l4_item_text(const struct l4_item *i, char *out, size_t cap)
+{
+	char t[64];
+	char *o = t;
+	switch ((enum l4_ftype)i->field->type) {
+	case L4_FT_NONE:
+		*o++ = '1';
+		break;
+	case L4_FT_PROTOCOL: {
+		const char *s = i->text ? i->text : i->field->label;
+		return finish(out, cap, s, strlen(s));
+	}
+	case L4_FT_BOOL:
+		*o++ = i->v.u ? '1' : '0';
+		break;
+	case L4_FT_U8:
+	case L4_FT_U16:
+	case L4_FT_U24:
+	case L4_FT_U32:
+	case L4_FT_U64:
+	case L4_FT_FRAME:
+		o = uint_text(o, i->field, i->v.u);
+		break;
+	case L4_FT_I8:
+	case L4_FT_I16:
+	case L4_FT_I32:
+	case L4_FT_I64:
+		if (i->v.i < 0)
+			*o++ = '-';
+		o = fmt_dec(o, i->v.i < 0 ? 0 - (uint64_t)i->v.i : (uint64_t)i->v.i);
+		break;
+	case L4_FT_IP4:
+		o = fmt_ip4(o, i->v.p);
+		break;
+	case L4_FT_IP6:
+		o = fmt_ip6(o, i->v.p);
+		break;
+	case L4_FT_MAC:
+		o = fmt_mac(o, i->v.p);
+		break;
+	case L4_FT_BYTES:
+		return bytes_text(i, out, cap);
+	case L4_FT_STRING:
+		return finish(out, cap, (const char *)i->v.p, i->n);
+	case L4_FT_TIME:
+		o = fmt_utc(o, i->v.u);
+		break;
+	case L4_FT_SPAN:
+		o = fmt_span(o, i->v.i, 9);
+		break;
+	case L4_FT_DOUBLE:
+		o += snprintf(o, sizeof t, "%g", i->v.d);
+		break;
+	}
+	return finish(out, cap, t, (size_t)(o - t));
+}

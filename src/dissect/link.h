@@ -1,0 +1,31 @@
+/* What link layers share. For src/dissect only. */
+#ifndef L4_DISSECT_LINK_H
+#define L4_DISSECT_LINK_H
+
+#include "dissect/engine.h"
+
+/* The payload of an EtherType: marks "ethertype", hands over, shows an unknown one as data. */
+void l4_link_ethertype(struct l4_dissect *d, uint16_t type, struct l4_view v);
+/* IPv4 or IPv6 by the first nibble; otherwise data. */
+void l4_link_ip(struct l4_dissect *d, struct l4_view v);
+/* A BSD address family. */
+void l4_link_family(struct l4_dissect *d, uint32_t family, struct l4_view v);
+
+/* The header that an IPv6 next header number names. */
+void l4_ipv6_next(struct l4_dissect *d, uint8_t nxt, struct l4_view next);
+
+/* The packet that an ICMP error quotes: dissected without columns or effects. */
+void l4_icmp_quote(struct l4_dissect *d, enum l4_proto_id id, struct l4_view v);
+
+extern const struct l4_value l4_ethertype_names[];
+extern const struct l4_value l4_ip_proto_names[];
+extern const struct l4_value l4_checksum_status[]; /* 0 bad, 1 good, 2 unverified, 3 not present */
+
+/* Internet checksum over a view that is whole: the sum as it should be in the field, given the
+ * field itself was included. 0: right. */
+uint16_t l4_link_csum(const uint8_t *p, uint32_t n);
+/* The same with the pseudo-header of the current addresses. */
+uint16_t l4_link_csum_pseudo(
+    const struct l4_dissect *d, const uint8_t *p, uint32_t n, uint8_t proto);
+
+#endif

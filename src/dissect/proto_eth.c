@@ -1,0 +1,206 @@
+/* Ethernet II and IEEE 802.3, with padding, trailer and frame check sequence.
+ *
+ * What stands behind the payload is known only once the network layer has told its length: zeros
+ * that fill a short frame are padding, the last four bytes are a check sequence if they check (or
+ * if the file says that they are one), and the rest is a trailer. */
+#include "dissect/engine.h"
+#include "dissect/link.h"
+
+enum {
+	ETH,
+	DST,
+	DST_OUI,
+	ADDR1,
+	ADDR_OUI1,
+	DST_LG,
+	LG1,
+	DST_IG,
+	IG1,
+	SRC,
+	SRC_OUI,
+	ADDR2,
+	ADDR_OUI2,
+	SRC_LG,
+	LG2,
+	SRC_IG,
+	IG2,
+	TYPE,
+	LEN,
+	INVALID,
+	PADDING,
+	TRAILER,
+	FCS,
+	FCS_STATUS,
+	LEN_PAST,
+	SRC_GROUP,
+	FCS_BAD,
+};
+
+static const struct l4_value lg[] = { { 0, "Globally unique address" },
+	{ 1, "Locally administered address" }, { 0, NULL } };
+static const struct l4_value ig[] = { { 0, "Individual address (unicast)" },
+	{ 1, "Group address (multicast/broadcast)" }, { 0, NULL } };
+
+/* Also used by the other link layers that carry an EtherType. */
+const struct l4_value l4_ethertype_names[] = { { 0x0800, "IPv4" }, { 0x0806, "ARP" },
+	{ 0x86dd, "IPv6" }, { 0x8100, "802.1Q Virtual LAN" }, { 0x88a8, "802.1ad Service VLAN" },
+	{ 0x9100, "QinQ" }, { 0x8847, "MPLS unicast" }, { 0x8848, "MPLS multicast" },
+	{ 0x8863, "PPPoE Discovery" }, { 0x8864, "PPPoE Session" }, { 0x88cc, "LLDP" },
+	{ 0x888e, "802.1X Authentication" }, { 0x88e5, "802.1AE (MACsec)" },
+	{ 0x6558, "Transparent Ethernet bridging" }, { 0x8035, "RARP" }, { 0x8906, "FCoE" },
+	{ 0x894f, "Network Service Header" }, { 0x88be, "ERSPAN II" }, { 0x22eb, "ERSPAN III" },
+	{ 0x880b, "PPP" }, { 0, NULL } };
+
+static const struct l4_field fields[] = {
+	[ETH] = ROW0("eth", "Ethernet II", 112),
+	[DST] = ROW("eth.dst", "Destination", MAC, NONE, AT(0, 48)),
+	[DST_OUI] = ROW("eth.dst.oui", "Destination OUI", U24, OUI, AT(0, 24), .depth = 1, HID),
+	[ADDR1] = ROW("eth.addr", "Address", MAC, NONE, AT(0, 48), .depth = 1, HID),
+	[ADDR_OUI1] = ROW("eth.addr.oui", "Address OUI", U24, OUI, AT(0, 24), .depth = 1, HID),
+	[DST_LG] = ROW("eth.dst.lg", "LG bit", BOOL, NONE, AT(6, 1), .depth = 1, .values = lg),
+	[LG1] = ROW("eth.lg", "LG bit", BOOL, NONE, AT(6, 1), .depth = 1, HID, .values = lg),
+	[DST_IG] = ROW("eth.dst.ig", "IG bit", BOOL, NONE, AT(7, 1), .depth = 1, .values = ig),
+	[IG1] = ROW("eth.ig", "IG bit", BOOL, NONE, AT(7, 1), .depth = 1, HID, .values = ig),
+	[SRC] = ROW("eth.src", "Source", MAC, NONE, AT(48, 48)),
+	[SRC_OUI] = ROW("eth.src.oui", "Source OUI", U24, OUI, AT(48, 24), .depth = 1, HID),
+	[ADDR2] = ROW("eth.addr", "Address", MAC, NONE, AT(48, 48), .depth = 1, HID),
+	[ADDR_OUI2] = ROW("eth.addr.oui", "Address OUI", U24, OUI, AT(48, 24), .depth = 1, HID),
+	[SRC_LG] = ROW("eth.src.lg", "LG bit", BOOL, NONE, AT(54, 1), .depth = 1, .values = lg),
+	[LG2] = ROW("eth.lg", "LG bit", BOOL, NONE, AT(54, 1), .depth = 1, HID, .values = lg),
+	[SRC_IG] = ROW("eth.src.ig", "IG bit", BOOL, NONE, AT(55, 1), .depth = 1, .values = ig),
+	[IG2] = ROW("eth.ig", "IG bit", BOOL, NONE, AT(55, 1), .depth = 1, HID, .values = ig),
+	[TYPE] = ROW("eth.type", "Type", U16, HEX, AT(96, 16), .values = l4_ethertype_names,
+	    .derive = L4_DERIVE_NEXT),
+	[LEN] = ROW("eth.len", "Length", U16, DEC, WALK),
+	[INVALID] = ROW("eth.invalid_lentype", "Invalid length/type", U16, HEX_DEC, WALK),
+	[PADDING] = ROW("eth.padding", "Padding", BYTES, NONE, WALK),
+	[TRAILER] = ROW("eth.trailer", "Trailer", BYTES, NONE, WALK),
+	[FCS] = ROW("eth.fcs", "Frame check sequence", U32, HEX, WALK),
+	[FCS_STATUS] =
+	    ROW("eth.fcs.status", "FCS Status", U8, DEC, GEN, .values = l4_checksum_status),
+	[LEN_PAST] =
+	    EVENT("eth.len.past_end", "Length field value goes past the end of the payload", ERROR),
+	[SRC_GROUP] = EVENT("eth.src_not_group", "Source MAC must not be a group address", WARN),
+	[FCS_BAD] = EVENT("eth.fcs_bad", "Bad checksum", ERROR),
+};
+
+/* IEEE 802.3 clause 3.2.9: CRC-32, reflected. */
+static uint32_t crc32(const uint8_t *p, size_t n)
+{
+	static const uint32_t half[16] = { 0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac,
+		0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8,
+		0xcb61b38c, 0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c };
+	uint32_t c = 0xffffffff;
+	for (size_t i = 0; i < n; i++) {
+		c ^= p[i];
+		c = c >> 4 ^ half[c & 15];
+		c = c >> 4 ^ half[c & 15];
+	}
+	return ~c;
+}
+
+/* v: the frame from its first byte; used: bytes of it that header and payload took. */
+static void trailer(struct l4_dissect *d, struct l4_view v, uint32_t used)
+{
+	if (used >= v.len || !d->w_any)
+		return;
+	struct l4_view t = view_skip(v, used);
+	if (t.cap && used < 60) {
+		uint32_t pad = 60 - used < t.len ? 60 - used : t.len;
+		struct l4_view pv = view_cut(t, pad);
+		bool zeros = pv.cap == pad;
+		for (uint32_t i = 0; zeros && i < pv.cap; i++)
+			zeros = pv.p[i] == 0;
+		if (zeros) {
+			dis_p(d, PADDING, pv.p, pv.cap);
+			t = view_skip(t, pad);
+		}
+	}
+	int fcs = d->out.cap->fcs_len;
+	bool has = false;
+	if (t.cap >= 4 && t.cap == t.len && fcs != 0) {
+		has = fcs == 4;
+		if (!has && v.len >= 64 && v.cap == v.len) {
+			uint32_t sum = crc32(v.p, v.len - 4);
+			const uint8_t *f = t.p + t.len - 4;
+			has = f[0] == (uint8_t)sum && f[1] == (uint8_t)(sum >> 8) &&
+			      f[2] == (uint8_t)(sum >> 16) && f[3] == (uint8_t)(sum >> 24);
+		}
+	}
+	uint32_t n = has ? t.cap - 4 : t.cap;
+	if (n)
+		dis_p(d, TRAILER, t.p, n);
+	if (has) {
+		const uint8_t *f = t.p + t.cap - 4;
+		dis_u(d, FCS, f, 4, l4_get_u32(f));
+		dis_u(d, FCS_STATUS, NULL, 0, 2);
+	}
+}
+
+static void dissect_eth(struct l4_dissect *d, struct l4_view v)
+{
+	if (!dis_has(d, v, 14)) {
+		dis_layer(d, v, 14);
+		dis_fixed(d, v, DST, SRC_IG);
+		return;
+	}
+	const uint8_t *h = v.p;
+	uint16_t type = l4_get_u16(h + 12);
+	dis_layer(d, v, 14);
+	d->dl_src = (struct l4_net){ L4_AK_MAC, h + 6 };
+	d->dl_dst = (struct l4_net){ L4_AK_MAC, h };
+	dis_net(d, L4_AK_MAC, h + 6, h);
+	uint32_t layer = d->out.n_layers;
+	if (d->w_any) {
+		if (d->all && d->out.n_items) {
+			char s[20], e[20];
+			*fmt_mac(s, h + 6) = 0;
+			*fmt_mac(e, h) = 0;
+			dis_text(d, &d->items[d->out.n_items - 1], "%s, Src: %s, Dst: %s",
+			    type <= 1500 ? "IEEE 802.3 Ethernet" : "Ethernet II", s, e);
+		}
+		dis_fixed(d, v, DST, SRC_IG);
+		if (h[6] & 1)
+			dis_expert(d, SRC_GROUP);
+	}
+	if (type <= 1500)
+		dis_u(d, LEN, h + 12, 2, type);
+	else if (type < 1536)
+		dis_u(d, INVALID, h + 12, 2, type);
+	else
+		dis_u(d, TYPE, h + 12, 2, type);
+	struct l4_view next = view_skip(v, 14);
+	uint32_t saved = d->net_len;
+	d->net_len = next.len;
+	bool past = type <= 1500 && type > next.len;
+	if (past)
+		dis_expert(d, LEN_PAST);
+	if (type <= 1500) {
+		col_proto(d, "LLC");
+		if (type < next.len)
+			next = view_cut(next, type);
+		d->net_len = next.len;
+		dis_call(d, PROTO_llc, next);
+		/* An 802.3 length is the payload's length, whatever it held. */
+		d->net_len = next.len;
+	} else if (type < 1536) {
+		dis_data(d, next);
+	} else {
+		l4_link_ethertype(d, type, next);
+	}
+	uint32_t used = 14 + d->net_len;
+	d->net_len = saved;
+	/* The trailer belongs to this layer again. */
+	uint32_t items = d->out.n_items;
+	trailer(d, v, used);
+	for (; items < d->out.n_items; items++)
+		d->items[items].layer = (uint8_t)(layer - 1);
+}
+
+static const struct l4_binding bindings[] = { { "linktype", L4_LINK_ETHERNET },
+	{ "ethertype", 0x6558 }, { NULL, 0 } };
+
+const struct l4_dissector l4_dis_eth = {
+	.proto = PROTO_INIT("eth", "Ethernet", "Ethernet", fields, 112, bindings),
+	.run = dissect_eth,
+};

@@ -1,0 +1,102 @@
+/* The step from an EtherType to the protocol behind it, and what the link layers share. */
+#include <layer4/checksum.h>
+
+#include "dissect/link.h"
+
+const struct l4_value l4_checksum_status[] = { { 0, "Bad" }, { 1, "Good" }, { 2, "Unverified" },
+	{ 3, "Not present" }, { 0, NULL } };
+
+static const struct l4_field fields[] = { ROW0("ethertype", "EtherType", 0) };
+
+void l4_link_ethertype(struct l4_dissect *d, uint16_t type, struct l4_view v)
+{
+	dis_mark(d, PROTO_ethertype, v);
+	uint8_t id = d->by_ethertype[type];
+	if (id != PROTO_NONE) {
+		dis_call(d, id, v);
+	} else {
+		if (cols(d)) {
+			char *t = dis_alloc(d, 8);
+			if (t) {
+				char *o = t;
+				*o++ = '0';
+				*o++ = 'x';
+				*fmt_hex(o, type, 4) = 0;
+				d->out.protocol = t;
+			}
+			const char *name = l4_value_name(l4_ethertype_names, type);
+			col_clear(d);
+			if (name)
+				col_str(d, name);
+			else
+				col_str(d, "Ethernet II");
+		}
+		dis_data(d, v);
+	}
+	/* A payload that is damaged does not damage the frame around it. */
+	if (d->stop != DIS_GO && d->columns && !d->cols_locked) {
+		col_str(d, d->stop == DIS_MALFORMED ? "[Malformed Packet]"
+						    : "[Packet size limited during capture]");
+	}
+	d->stop = DIS_GO;
+}
+
+void l4_link_ip(struct l4_dissect *d, struct l4_view v)
+{
+	if (v.cap && v.p[0] >> 4 == 4)
+		dis_call(d, PROTO_ip, v);
+	else if (v.cap && v.p[0] >> 4 == 6)
+		dis_call(d, PROTO_ipv6, v);
+	else
+		dis_data(d, v);
+}
+
+void l4_link_family(struct l4_dissect *d, uint32_t family, struct l4_view v)
+{
+	switch (family) {
+	case 2:
+		dis_call(d, PROTO_ip, v);
+		break;
+	case 10: /* Linux */
+	case 24: /* NetBSD */
+	case 28: /* FreeBSD */
+	case 30: /* macOS */
+		dis_call(d, PROTO_ipv6, v);
+		break;
+	default:
+		dis_data(d, v);
+		break;
+	}
+}
+
+uint16_t l4_link_csum(const uint8_t *p, uint32_t n)
+{
+	return l4_csum_fold(l4_csum_partial(p, n, 0));
+}
+
+uint16_t l4_link_csum_pseudo(
+    const struct l4_dissect *d, const uint8_t *p, uint32_t n, uint8_t proto)
+{
+	struct l4_addr s, e;
+	if (d->net_src.kind == L4_AK_IP6) {
+		s = l4_addr_from_ip6(d->net_src.p);
+		e = l4_addr_from_ip6(d->net_dst.p);
+	} else if (d->net_src.kind == L4_AK_IP4) {
+		s = l4_addr_from_ip4(d->net_src.p);
+		e = l4_addr_from_ip4(d->net_dst.p);
+	} else {
+		return 0;
+	}
+	return l4_csum_fold(l4_csum_partial(p, n, l4_csum_pseudo(&s, &e, proto, n)));
+}
+
+static void dissect_ethertype(struct l4_dissect *d, struct l4_view v)
+{
+	if (dis_has(d, v, 2))
+		l4_link_ethertype(d, l4_get_u16(v.p), view_skip(v, 2));
+}
+
+const struct l4_dissector l4_dis_ethertype = {
+	.proto = PROTO_INIT("ethertype", "EtherType", "", fields, 0, NULL),
+	.run = dissect_ethertype,
+};

@@ -1,0 +1,172 @@
+/* UDP (RFC 768): header, stream number, and the way to the protocol by port. */
+#include "dissect/conv.h"
+#include "dissect/link.h"
+
+enum {
+	UDP,
+	SRCPORT,
+	DSTPORT,
+	PORT1,
+	PORT2,
+	LENGTH,
+	CHECKSUM,
+	CHECKSUM_STATUS,
+	STREAM,
+	TIME_RELATIVE,
+	TIME_DELTA,
+	PAYLOAD,
+	LENGTH_BAD,
+	CHECKSUM_ZERO,
+	CHECKSUM_BAD,
+};
+
+static const struct l4_field fields[] = {
+	[UDP] = ROW0("udp", "User Datagram Protocol", 64),
+	[SRCPORT] =
+	    ROW("udp.srcport", "Source Port", U16, DEC, AT(0, 16), .def = 53, .alias = "sport"),
+	[DSTPORT] = ROW(
+	    "udp.dstport", "Destination Port", U16, DEC, AT(16, 16), .def = 53, .alias = "dport"),
+	[PORT1] = ROW("udp.port", "Source or Destination Port", U16, DEC, AT(0, 16), HID),
+	[PORT2] = ROW("udp.port", "Source or Destination Port", U16, DEC, AT(16, 16), HID),
+	[LENGTH] = ROW("udp.length", "Length", U16, DEC, AT(32, 16), .derive = L4_DERIVE_LENGTH,
+	    .alias = "len"),
+	[CHECKSUM] = ROW("udp.checksum", "Checksum", U16, HEX, AT(48, 16),
+	    .derive = L4_DERIVE_CHECKSUM_PSEUDO, .alias = "chksum"),
+	[CHECKSUM_STATUS] = ROW(
+	    "udp.checksum.status", "Checksum Status", U8, DEC, GEN, .values = l4_checksum_status),
+	[STREAM] = ROW("udp.stream", "Stream index", U32, DEC, GEN),
+	[TIME_RELATIVE] = ROW("udp.time_relative", "Time since first packet of the stream", SPAN,
+	    NONE, GEN, .unit = "s"),
+	[TIME_DELTA] = ROW("udp.time_delta", "Time since previous packet of the stream", SPAN, NONE,
+	    GEN, .unit = "s"),
+	[PAYLOAD] = ROW("udp.payload", "UDP payload", BYTES, NONE, WALK),
+	[LENGTH_BAD] = EVENT("udp.length.bad", "Bad length value", ERROR),
+	[CHECKSUM_ZERO] =
+	    EVENT("udp.checksum.zero", "Checksum is zero, which IPv6 does not allow", ERROR),
+	[CHECKSUM_BAD] = EVENT("udp.checksum.bad", "Bad checksum", ERROR),
+};
+
+/* Whose port leads: the lower one, since it is the service's more often (as Wireshark does). */
+static uint8_t by_port(const struct l4_dissect *d, const uint8_t *table)
+{
+	uint16_t lo = d->sport < d->dport ? d->sport : d->dport;
+	uint16_t hi = d->sport < d->dport ? d->dport : d->sport;
+	return table[lo] != PROTO_NONE ? table[lo] : table[hi];
+}
+
+static void stream(struct l4_dissect *d, uint32_t bytes)
+{
+	bool lo;
+	struct l4_conv *c = l4_conv_find(d, 17, &lo);
+	l4_time prev = d->out.cap->ts;
+	if (!c) {
+		c = l4_conv_add(d, 17, &lo);
+		if (!c)
+			return;
+		c->id = d->udp_streams++;
+	} else {
+		prev = c->last_ts;
+	}
+	if (!d->quoted) {
+		struct l4_tcp_flow *f = &c->flow[!lo];
+		f->packets++;
+		f->bytes += d->out.cap->len;
+		f->payload += bytes;
+		d->out.stream = c->id;
+		d->out.stream_proto = 17;
+	}
+	dis_u(d, STREAM, NULL, 0, c->id);
+	if (!d->quoted) {
+		struct l4_item *i = dis_u(d, TIME_RELATIVE, NULL, 0, 0);
+		if (i)
+			i->v.i = (int64_t)(d->out.cap->ts - c->first_ts);
+		if ((i = dis_u(d, TIME_DELTA, NULL, 0, 0)))
+			i->v.i = (int64_t)(d->out.cap->ts - prev);
+		c->last_ts = d->out.cap->ts;
+	}
+}
+
+static unsigned checksum_status(struct l4_dissect *d, struct l4_view v, uint32_t len)
+{
+	if (!l4_get_u16(v.p + 6))
+		return 3;
+	if (!d->cfg.check_checksums || v.cap < len || d->fragment || d->quoted)
+		return 2;
+	return l4_link_csum_pseudo(d, v.p, len, 17) == 0;
+}
+
+static void payload(struct l4_dissect *d, struct l4_view next)
+{
+	if (!next.len)
+		return;
+	uint8_t id = by_port(d, d->by_udp_port);
+	if (id != PROTO_NONE)
+		dis_call(d, id, next);
+	else
+		dis_data(d, next);
+}
+
+static void dissect_udp(struct l4_dissect *d, struct l4_view v)
+{
+	dis_layer(d, v, 8);
+	col_proto(d, "UDP");
+	col_clear(d);
+	if (v.cap < 8) {
+		dis_fixed(d, v, SRCPORT, CHECKSUM);
+		dis_short(d, v, 8);
+		return;
+	}
+	const uint8_t *h = v.p;
+	uint32_t len = l4_get_u16(h + 4);
+	d->sport = l4_get_u16(h);
+	d->dport = l4_get_u16(h + 2);
+	if (cols(d)) {
+		col_dec(d, d->sport);
+		col_str(d, " → ");
+		col_dec(d, d->dport);
+	}
+	if (d->all && d->out.n_items)
+		dis_text(d, &d->items[d->out.n_items - 1],
+		    "User Datagram Protocol, Src Port: %u, Dst Port: %u", d->sport, d->dport);
+	dis_fixed(d, v, SRCPORT, LENGTH);
+	bool jumbo = len == 0 && d->net_src.kind == L4_AK_IP6; /* RFC 2675 4 */
+	if (jumbo)
+		len = v.len;
+	if (len < 8) {
+		dis_expert(d, LENGTH_BAD);
+		if (cols(d))
+			col_fmt(d, " BAD UDP LENGTH %u < 8", len);
+		return;
+	}
+	if (len > v.len && !d->fragment && !d->quoted) {
+		dis_expert(d, LENGTH_BAD);
+		if (cols(d))
+			col_fmt(d, " BAD UDP LENGTH %u > IP PAYLOAD LENGTH", len);
+	}
+	if (cols(d)) {
+		col_str(d, " Len=");
+		col_dec(d, len - 8);
+	}
+	struct l4_view all = view_cut(v, len);
+	if (d->w_any || d->columns || d->connections) {
+		dis_u(d, CHECKSUM, h + 6, 2, l4_get_u16(h + 6));
+		unsigned status = checksum_status(d, all, len);
+		dis_u(d, CHECKSUM_STATUS, NULL, 0, status);
+		if (status == 0)
+			dis_expert(d, CHECKSUM_BAD);
+		if (status == 3 && d->net_src.kind == L4_AK_IP6)
+			dis_expert(d, CHECKSUM_ZERO);
+		stream(d, len - 8);
+	}
+	struct l4_view next = view_skip(all, 8);
+	if (next.cap)
+		dis_p(d, PAYLOAD, next.p, next.cap);
+	payload(d, next);
+}
+
+static const struct l4_binding bindings[] = { { "ip.proto", 17 }, { NULL, 0 } };
+
+const struct l4_dissector l4_dis_udp = {
+	.proto = PROTO_INIT("udp", "User Datagram Protocol", "UDP", fields, 64, bindings),
+	.run = dissect_udp,
+};
