@@ -1,0 +1,345 @@
+/* The receive buffer: a ring of bytes, in order up to rcv_nxt, with islands beyond it.
+ *
+ * A byte's place in the ring follows from its sequence number, so out-of-order data is copied once,
+ * to where it belongs; the islands are a sorted array of ranges. The ring is allocated when data
+ * comes, grows by doubling up to the power of two that holds rcvbuf, and is given back when it is
+ * empty. While it is empty its start is arbitrary, so a reader that keeps up uses the same few
+ * cache lines again and again.
+ *
+ * Bytes that were received once stay: a later copy of the same sequence numbers never changes them
+ * (policy of the security cases). The window advertised never moves its right edge back
+ * (RFC 9293 3.8.6) and opens in steps worth sending (3.8.6.2.2).
+ *
+ * Limits: rcvbuf bytes, RANGES_MAX islands (more: the segment is dropped), and the budget. */
+#include "tcp/conn.h"
+
+#define RANGES_MAX 512u
+#define RING_MIN   2048u
+
+/* Sequence number of the byte at the base of the ring. */
+static uint32_t base_seq(const struct l4_tcp *c)
+{
+	return c->rcv_nxt - c->rcv.ready;
+}
+
+static int grow_ring(struct l4_tcp *c, uint32_t need)
+{
+	struct l4_rcvbuf *r = &c->rcv;
+	uint32_t cap = r->cap ? r->cap : RING_MIN;
+	while (cap < need) {
+		if (cap >= 1u << 30)
+			return L4_ELIMIT;
+		cap *= 2;
+	}
+	uint8_t *p = l4_tcp_buf_alloc(c->ts, cap);
+	if (!p)
+		return L4_ENOMEM;
+	if (r->cap) {
+		/* everything up to the last island moves */
+		uint32_t used = r->ready;
+		if (r->ooo_n)
+			used = r->ooo[r->ooo_n - 1].end - base_seq(c);
+		uint32_t first = r->cap - r->base < used ? r->cap - r->base : used;
+		memcpy(p, r->ring + r->base, first);
+		memcpy(p + first, r->ring, used - first);
+		l4_tcp_buf_free(c->ts, r->ring, r->cap);
+	}
+	r->ring = p;
+	r->cap = cap;
+	r->base = 0;
+	return 0;
+}
+
+/* Copies n bytes that start `from` bytes into the payload to offset off from the base. */
+static void copy_in(struct l4_tcp *c, const struct l4_seg *s, uint32_t from, uint32_t off, uint32_t n)
+{
+	struct l4_rcvbuf *r = &c->rcv;
+	from += s->skip;
+	for (uint32_t i = 0; i < s->n_pieces && n; i++) {
+		uint32_t len = (uint32_t)s->pieces[i].len;
+		if (from >= len) {
+			from -= len;
+			continue;
+		}
+		const uint8_t *p = (const uint8_t *)s->pieces[i].data + from;
+		uint32_t take = len - from < n ? len - from : n;
+		from = 0;
+		n -= take;
+		while (take) {
+			uint32_t at = (r->base + off) & (r->cap - 1);
+			uint32_t run = r->cap - at < take ? r->cap - at : take;
+			memcpy(r->ring + at, p, run);
+			p += run;
+			off += run;
+			take -= run;
+		}
+	}
+	assert(n == 0);
+}
+
+static uint32_t range_find(const struct l4_rcvbuf *r, uint32_t seq) /* first with end >= seq */
+{
+	uint32_t lo = 0, hi = r->ooo_n;
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+		if (l4_seq_lt(r->ooo[mid].end, seq))
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+static void remember(struct l4_rcvbuf *r, uint32_t seq)
+{
+	for (int i = 3; i > 0; i--)
+		r->recent[i] = r->recent[i - 1];
+	r->recent[0] = seq;
+	if (r->recent_n < 4)
+		r->recent_n++;
+}
+
+static int range_add(struct l4_tcp *c, uint32_t start, uint32_t end)
+{
+	struct l4_rcvbuf *r = &c->rcv;
+	uint32_t i = range_find(r, start), j = i;
+	while (j < r->ooo_n && l4_seq_leq(r->ooo[j].start, end)) { /* touches: joined */
+		start = l4_seq_min(start, r->ooo[j].start);
+		end = l4_seq_max(end, r->ooo[j].end);
+		j++;
+	}
+	if (i == j) {
+		if (r->ooo_n == r->ooo_cap) {
+			uint16_t cap = r->ooo_cap ? (uint16_t)(r->ooo_cap * 2) : 4;
+			if (cap > RANGES_MAX)
+				return L4_ELIMIT;
+			struct l4_rrange *n = l4_tcp_alloc(c->ts, cap * sizeof *n);
+			if (!n)
+				return L4_ENOMEM;
+			if (r->ooo_n)
+				memcpy(n, r->ooo, r->ooo_n * sizeof *n);
+			l4_tcp_free(c->ts, r->ooo, r->ooo_cap * sizeof *n);
+			r->ooo = n;
+			r->ooo_cap = cap;
+		}
+		memmove(r->ooo + i + 1, r->ooo + i, (r->ooo_n - i) * sizeof *r->ooo);
+		r->ooo_n++;
+	} else {
+		memmove(r->ooo + i + 1, r->ooo + j, (r->ooo_n - j) * sizeof *r->ooo);
+		r->ooo_n = (uint16_t)(r->ooo_n - (j - i - 1));
+	}
+	r->ooo[i] = (struct l4_rrange){ start, end };
+	return 0;
+}
+
+/* Copies the parts of [seq, seq + len) that no island has yet. */
+static void copy_gaps(struct l4_tcp *c, const struct l4_seg *s, uint32_t skip, uint32_t seq, uint32_t len)
+{
+	struct l4_rcvbuf *r = &c->rcv;
+	uint32_t at = seq, end = seq + len, base = base_seq(c);
+	for (uint32_t i = range_find(r, seq); i < r->ooo_n && l4_seq_lt(r->ooo[i].start, end); i++) {
+		if (l4_seq_lt(at, r->ooo[i].start))
+			copy_in(c, s, skip + (at - seq), at - base, r->ooo[i].start - at);
+		at = l4_seq_max(at, r->ooo[i].end);
+		if (l4_seq_geq(at, end))
+			return;
+	}
+	copy_in(c, s, skip + (at - seq), at - base, end - at);
+}
+
+/* Takes the payload's bytes [skip, skip + len) for [seq, seq + len), which lies in the window and
+ * not before rcv_nxt. Advances rcv_nxt when it can. L4_ENOMEM, L4_ELIMIT: nothing was taken. */
+int l4_rcvbuf_put(struct l4_tcp *c, const struct l4_seg *s, uint32_t skip, uint32_t seq, uint32_t len)
+{
+	struct l4_rcvbuf *r = &c->rcv;
+	uint32_t need = seq + len - base_seq(c);
+	if (!r->ready && !r->ooo_n)
+		r->base = 0;
+	if (need > r->cap) {
+		int e = grow_ring(c, need);
+		if (e < 0)
+			return e;
+	}
+	if (seq != c->rcv_nxt) {
+		/* RFC 2883 4: what of it was there already is reported */
+		uint32_t i = range_find(r, seq + 1);
+		if (i < r->ooo_n && l4_seq_lt(r->ooo[i].start, seq + len)) {
+			c->dsack.start = l4_seq_max(seq, r->ooo[i].start);
+			c->dsack.end = l4_seq_min(seq + len, r->ooo[i].end);
+		}
+		copy_gaps(c, s, skip, seq, len);
+		int e = range_add(c, seq, seq + len);
+		if (e == 0)
+			remember(r, seq);
+		return e;
+	}
+	if (!r->ooo_n) {
+		copy_in(c, s, skip, r->ready, len);
+		c->rcv_nxt += len;
+		r->ready += len;
+		return 0;
+	}
+	copy_gaps(c, s, skip, seq, len);
+	uint32_t end = seq + len;
+	uint32_t n = 0;
+	while (n < r->ooo_n && l4_seq_leq(r->ooo[n].start, end)) {
+		if (l4_seq_lt(r->ooo[n].start, end) && c->dsack.start == c->dsack.end) {
+			c->dsack.start = r->ooo[n].start;
+			c->dsack.end = l4_seq_min(end, r->ooo[n].end);
+		}
+		end = l4_seq_max(end, r->ooo[n].end);
+		n++;
+	}
+	memmove(r->ooo, r->ooo + n, (r->ooo_n - n) * sizeof *r->ooo);
+	r->ooo_n = (uint16_t)(r->ooo_n - n);
+	r->ready += end - c->rcv_nxt;
+	c->rcv_nxt = end;
+	if (!r->ooo_n) {
+		r->recent_n = 0;
+		l4_tcp_free(c->ts, r->ooo, r->ooo_cap * sizeof *r->ooo);
+		r->ooo = NULL;
+		r->ooo_cap = 0;
+	}
+	return 0;
+}
+
+void l4_rcvbuf_clear(struct l4_tcp *c)
+{
+	struct l4_rcvbuf *r = &c->rcv;
+	l4_tcp_buf_free(c->ts, r->ring, r->cap);
+	l4_tcp_free(c->ts, r->ooo, r->ooo_cap * sizeof *r->ooo);
+	memset(r, 0, sizeof *r);
+}
+
+int l4_rcvbuf_pieces(const struct l4_tcp *c, struct l4_piece p[2])
+{
+	const struct l4_rcvbuf *r = &c->rcv;
+	if (!r->ready)
+		return 0;
+	uint32_t first = r->cap - r->base < r->ready ? r->cap - r->base : r->ready;
+	p[0] = (struct l4_piece){ r->ring + r->base, first };
+	if (first == r->ready)
+		return 1;
+	p[1] = (struct l4_piece){ r->ring, r->ready - first };
+	return 2;
+}
+
+void l4_rcvbuf_drop(struct l4_tcp *c, uint32_t n)
+{
+	struct l4_rcvbuf *r = &c->rcv;
+	assert(n <= r->ready);
+	r->ready -= n;
+	r->base = r->cap ? (r->base + n) & (r->cap - 1) : 0;
+	if (!r->ready && !r->ooo_n && r->cap > 4 * RING_MIN &&
+	    c->ts->buffer_used > c->ts->lim.buffer_bytes / 2) {
+		l4_tcp_buf_free(c->ts, r->ring, r->cap);
+		r->ring = NULL;
+		r->cap = 0;
+	}
+}
+
+uint32_t l4_rcvbuf_ooo_bytes(const struct l4_tcp *c)
+{
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < c->rcv.ooo_n; i++)
+		n += c->rcv.ooo[i].end - c->rcv.ooo[i].start;
+	return n;
+}
+
+/* RFC 2018 4, RFC 2883 4: the D-SACK first, then the islands, latest change first. */
+int l4_rcvbuf_sack_blocks(struct l4_tcp *c, struct l4_sack_block *out, int max)
+{
+	struct l4_rcvbuf *r = &c->rcv;
+	int n = 0;
+	if (c->dsack.start != c->dsack.end && c->ts->cfg.dsack) {
+		out[n++] = (struct l4_sack_block){ c->dsack.start, c->dsack.end };
+		c->dsack.start = c->dsack.end;
+		c->ts->ctr.dsack_sent++;
+	}
+	int first = n;
+	for (int k = 0; k < r->recent_n + (int)r->ooo_n && n < max; k++) {
+		uint32_t i;
+		if (k < r->recent_n) {
+			i = range_find(r, r->recent[k] + 1);
+			if (i >= r->ooo_n || l4_seq_gt(r->ooo[i].start, r->recent[k]))
+				continue;
+		} else {
+			i = (uint32_t)(k - r->recent_n);
+		}
+		bool seen = false;
+		for (int m = first; m < n; m++)
+			seen |= out[m].start == r->ooo[i].start;
+		if (!seen)
+			out[n++] = (struct l4_sack_block){ r->ooo[i].start, r->ooo[i].end };
+	}
+	return n;
+}
+
+/* What is left of the window advertised last. */
+uint32_t l4_rcvbuf_wnd_now(const struct l4_tcp *c)
+{
+	uint32_t edge = c->rcv_wup + c->rcv_wnd;
+	return l4_seq_gt(edge, c->rcv_nxt) ? edge - c->rcv_nxt : 0;
+}
+
+/* The window to advertise in the segment that is being made; remembers it. In bytes, a multiple of
+ * the scale unit. */
+uint32_t l4_rcvbuf_window(struct l4_tcp *c)
+{
+	uint32_t cur = l4_rcvbuf_wnd_now(c);
+	uint32_t room = c->rcv.ready >= c->rcvbuf ? 0 : c->rcvbuf - c->rcv.ready;
+	uint32_t most = c->opt_window_clamp && c->opt_window_clamp < c->rcv_ssthresh ?
+	    c->opt_window_clamp : c->rcv_ssthresh;
+	if (c->rcv_wscale == 0 && most > 65535)
+		most = 65535;
+	uint32_t unit = 1u << c->rcv_wscale;
+	uint32_t cap = 65535u << c->rcv_wscale;
+	if (most > cap)
+		most = cap;
+	uint32_t wnd = room < most ? room : most;
+	/* RFC 9293 3.8.6.2.2: only steps of a segment, or half the buffer, are worth telling */
+	uint32_t step = c->rcvbuf / 2 < c->advmss ? c->rcvbuf / 2 : c->advmss;
+	if (wnd <= cur || (wnd - cur < step && c->rcv_wup != 0 && cur != 0))
+		wnd = cur;
+	else if (cur == 0 && wnd < step)
+		wnd = 0;
+	if (wnd == cur)
+		wnd = (wnd + unit - 1) & ~(unit - 1); /* the right edge never moves back */
+	else
+		wnd &= ~(unit - 1);
+	if (wnd < cur)
+		wnd = (cur + unit - 1) & ~(unit - 1);
+	if (wnd > cap)
+		wnd = cap;
+	c->rcv_wnd = wnd;
+	c->rcv_wup = c->rcv_nxt;
+	return wnd;
+}
+
+/* The user took `copied` bytes: once a round trip, the buffer is made large enough for twice what
+ * was taken in it, so that it never limits a growing sender (dynamic right-sizing). */
+void l4_rcvbuf_space_adjust(struct l4_tcp *c, uint32_t copied, l4_time now)
+{
+	struct l4_tcp_stack *ts = c->ts;
+	c->rcv_copied += copied;
+	l4_time rtt = c->rcv_rtt ? c->rcv_rtt : c->srtt;
+	if (!rtt || now - c->rcv_space_time < rtt)
+		return;
+	if (c->rcv_copied > c->rcv_space) {
+		if (ts->cfg.moderate_rcvbuf && !c->opt_rcvbuf_fixed) {
+			uint64_t want = 2ull * c->rcv_copied + 16ull * c->advmss;
+			if (c->rcv_space)
+				want += want * (c->rcv_copied - c->rcv_space) / c->rcv_space;
+			if (want > ts->cfg.rcvbuf_max)
+				want = ts->cfg.rcvbuf_max;
+			bool tight = ts->buffer_used > ts->lim.buffer_bytes / 4 * 3;
+			if (want > c->rcvbuf && !tight) {
+				c->rcvbuf = (uint32_t)want;
+				l4_tcp_trace(c, L4_TRACE_TCP_WINDOW, 0, c->rcv_wnd, c->rcvbuf, c->rcv.ready, 0);
+			}
+		}
+		c->rcv_space = c->rcv_copied;
+	}
+	c->rcv_copied = 0;
+	c->rcv_space_time = now;
+}

@@ -1,0 +1,220 @@
+/* The send buffer: bytes the user has written, from snd_una to snd_end.
+ *
+ * Bytes stand in reference-counted chunks and are copied once, on the way in; transmission and
+ * retransmission lend pieces of the chunks. A span is a run of the stream within one chunk; spans
+ * stand in a ring in the order of the stream, so that finding a sequence number is a binary search
+ * (a hint makes the usual case, one after the other, constant). Zero-copy memory is a chunk whose
+ * bytes are the user's; its token is given back when the last of it is acknowledged.
+ *
+ * Limits: c->sndbuf bytes, and the host's buffer budget. */
+#include "tcp/conn.h"
+
+#define CHUNK_SMALL (2048u - (uint32_t)sizeof(struct l4_chunk))
+#define CHUNK_LARGE (32768u - (uint32_t)sizeof(struct l4_chunk))
+
+static struct l4_span *span_at(const struct l4_sndbuf *b, uint32_t i)
+{
+	return &b->span[(b->head + i) & (b->cap - 1)];
+}
+
+uint32_t l4_sndbuf_room(const struct l4_tcp *c)
+{
+	return c->snd.bytes >= c->sndbuf ? 0 : c->sndbuf - c->snd.bytes;
+}
+
+static int grow_spans(struct l4_tcp *c)
+{
+	struct l4_sndbuf *b = &c->snd;
+	uint32_t cap = b->cap ? b->cap * 2 : 4;
+	struct l4_span *s = l4_tcp_alloc(c->ts, cap * sizeof *s);
+	if (!s)
+		return L4_ENOMEM;
+	for (uint32_t i = 0; i < b->n; i++)
+		s[i] = *span_at(b, i);
+	l4_tcp_free(c->ts, b->span, b->cap * sizeof *s);
+	b->span = s;
+	b->cap = cap;
+	b->head = 0;
+	return 0;
+}
+
+static struct l4_chunk *chunk_new(struct l4_tcp *c, uint32_t cap)
+{
+	struct l4_chunk *k = cap ? l4_tcp_buf_alloc(c->ts, sizeof *k + cap) :
+	    l4_tcp_alloc(c->ts, sizeof *k);
+	if (!k)
+		return NULL;
+	*k = (struct l4_chunk){ .refs = 1, .cap = cap, .data = cap ? (uint8_t *)(k + 1) : NULL };
+	return k;
+}
+
+static void chunk_unref(struct l4_tcp *c, struct l4_chunk *k)
+{
+	if (--k->refs)
+		return;
+	if (k->cap) {
+		l4_tcp_buf_free(c->ts, k, sizeof *k + k->cap);
+		return;
+	}
+	c->zc_done = k->token;
+	l4_tcp_free(c->ts, k, sizeof *k);
+	l4_tcp_event(c, L4_EV_ZC_DONE);
+}
+
+static struct l4_span *push_span(struct l4_tcp *c, struct l4_chunk *k, const uint8_t *data)
+{
+	struct l4_sndbuf *b = &c->snd;
+	if (b->n == b->cap && grow_spans(c) < 0)
+		return NULL;
+	struct l4_span *s = span_at(b, b->n);
+	*s = (struct l4_span){ .seq = c->snd_end, .chunk = k, .data = data };
+	b->n++;
+	return s;
+}
+
+/* Copies up to len bytes in; returns how many, or L4_ENOMEM when not one. */
+int64_t l4_sndbuf_append(struct l4_tcp *c, const void *data, size_t len)
+{
+	struct l4_sndbuf *b = &c->snd;
+	const uint8_t *p = data;
+	size_t done = 0;
+	while (done < len) {
+		struct l4_span *s = b->n ? span_at(b, b->n - 1) : NULL;
+		struct l4_chunk *k = s ? s->chunk : NULL;
+		if (!s || s->eor || !k->cap || k->used == k->cap ||
+		    s->data + s->len != k->data + k->used) {
+			size_t left = len - done;
+			struct l4_chunk *fresh = chunk_new(c, left > CHUNK_SMALL || b->bytes ? CHUNK_LARGE :
+								CHUNK_SMALL);
+			if (!fresh)
+				fresh = chunk_new(c, CHUNK_SMALL);
+			s = fresh ? push_span(c, fresh, fresh->data) : NULL;
+			if (!s) {
+				if (fresh)
+					chunk_unref(c, fresh);
+				break;
+			}
+			k = fresh;
+		}
+		uint32_t n = k->cap - k->used;
+		if (n > len - done)
+			n = (uint32_t)(len - done);
+		if (p)
+			memcpy(k->data + k->used, p + done, n);
+		else
+			memset(k->data + k->used, 0, n);
+		k->used += n;
+		s->len += n;
+		b->bytes += n;
+		c->snd_end += n;
+		done += n;
+	}
+	return done || !len ? (int64_t)done : L4_ENOMEM;
+}
+
+int l4_sndbuf_append_zc(struct l4_tcp *c, const void *data, size_t len, uint64_t token)
+{
+	struct l4_chunk *k = chunk_new(c, 0);
+	if (!k)
+		return L4_ENOMEM;
+	k->token = token;
+	struct l4_span *s = push_span(c, k, data);
+	if (!s) {
+		l4_tcp_free(c->ts, k, sizeof *k);
+		return L4_ENOMEM;
+	}
+	s->len = (uint32_t)len;
+	c->snd.bytes += (uint32_t)len;
+	c->snd_end += (uint32_t)len;
+	return 0;
+}
+
+void l4_sndbuf_eor(struct l4_tcp *c)
+{
+	if (c->snd.n)
+		span_at(&c->snd, c->snd.n - 1)->eor = true;
+}
+
+void l4_sndbuf_ack(struct l4_tcp *c, uint32_t una)
+{
+	struct l4_sndbuf *b = &c->snd;
+	while (b->n) {
+		struct l4_span *s = span_at(b, 0);
+		if (l4_seq_leq(una, s->seq))
+			break;
+		uint32_t n = una - s->seq;
+		if (n < s->len) {
+			s->seq += n;
+			s->data += n;
+			s->len -= n;
+			b->bytes -= n;
+			break;
+		}
+		b->bytes -= s->len;
+		chunk_unref(c, s->chunk);
+		b->head = (b->head + 1) & (b->cap - 1);
+		b->n--;
+		if (b->hint)
+			b->hint--;
+	}
+	if (!b->n && b->cap > 16) {
+		l4_tcp_free(c->ts, b->span, b->cap * sizeof *b->span);
+		b->span = NULL;
+		b->cap = b->head = b->hint = 0;
+	}
+}
+
+void l4_sndbuf_clear(struct l4_tcp *c)
+{
+	struct l4_sndbuf *b = &c->snd;
+	for (uint32_t i = 0; i < b->n; i++)
+		chunk_unref(c, span_at(b, i)->chunk);
+	l4_tcp_free(c->ts, b->span, b->cap * sizeof *b->span);
+	memset(b, 0, sizeof *b);
+}
+
+/* Index of the span that holds seq. */
+static uint32_t find_span(const struct l4_sndbuf *b, uint32_t seq)
+{
+	for (uint32_t i = b->hint; i < b->n && i < b->hint + 2; i++) {
+		const struct l4_span *s = span_at(b, i);
+		if (seq - s->seq < s->len)
+			return i;
+	}
+	uint32_t lo = 0, hi = b->n;
+	while (lo + 1 < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+		if (l4_seq_leq(span_at(b, mid)->seq, seq))
+			lo = mid;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+uint32_t l4_sndbuf_pieces(struct l4_tcp *c, uint32_t seq, uint32_t *len, struct l4_piece *out,
+    uint32_t max)
+{
+	struct l4_sndbuf *b = &c->snd;
+	uint32_t want = *len, got = 0, n = 0;
+	if (!want || !b->n) {
+		*len = 0;
+		return 0;
+	}
+	uint32_t i = find_span(b, seq);
+	for (; i < b->n && got < want && n < max; i++) {
+		const struct l4_span *s = span_at(b, i);
+		uint32_t skip = seq + got - s->seq;
+		assert(skip < s->len);
+		uint32_t take = s->len - skip;
+		if (take > want - got)
+			take = want - got;
+		out[n++] = (struct l4_piece){ s->data + skip, take };
+		got += take;
+		b->hint = i;
+		if (s->eor && skip + take == s->len)
+			break;
+	}
+	*len = got;
+	return n;
+}

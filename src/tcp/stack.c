@@ -1,0 +1,645 @@
+/* The TCP stack: tables, handles, lists, and who gets a segment.
+ *
+ * Theory of operation. Every object that a segment can belong to (connection, half-open record,
+ * TIME-WAIT record) stands in one chained hash keyed with SipHash over the four-tuple, so that an
+ * outsider cannot make long chains. Listeners are found by port. A connection that may have
+ * something to send is in the ready list of its interface; l4_tcp_stack_pull takes them in turn,
+ * one segment each, so that no connection starves another. A connection whose next hop is not
+ * resolved waits in the blocked list until l4_tcp_stack_wake.
+ *
+ * Limits: connections, half-open and TIME-WAIT records, and bytes in buffers are counted against
+ * struct l4_host_limits; see there for what happens when one is reached. */
+#include "tcp/conn.h"
+#include "tcp/cc.h"
+
+/* --- Memory --- */
+
+void *l4_tcp_alloc(struct l4_tcp_stack *ts, size_t size)
+{
+	return ts->env.alloc(ts->env.ctx, size);
+}
+
+void l4_tcp_free(struct l4_tcp_stack *ts, void *p, size_t size)
+{
+	if (p)
+		ts->env.free(ts->env.ctx, p, size);
+}
+
+void *l4_tcp_buf_alloc(struct l4_tcp_stack *ts, size_t size)
+{
+	if (size > ts->lim.buffer_bytes || ts->buffer_used > ts->lim.buffer_bytes - size)
+		return NULL;
+	void *p = l4_tcp_alloc(ts, size);
+	if (p)
+		ts->buffer_used += size;
+	return p;
+}
+
+void l4_tcp_buf_free(struct l4_tcp_stack *ts, void *p, size_t size)
+{
+	if (!p)
+		return;
+	assert(ts->buffer_used >= size);
+	ts->buffer_used -= size;
+	l4_tcp_free(ts, p, size);
+}
+
+/* --- The demultiplexer --- */
+
+#define BUCKETS_MIN 256u
+
+uint32_t l4_tcp_hash(const struct l4_tcp_stack *ts, const struct l4_endpoint *local,
+    const struct l4_endpoint *remote)
+{
+	uint8_t t[L4_TUPLE_LEN];
+	memcpy(t, local->addr.b, 16);
+	memcpy(t + 16, remote->addr.b, 16);
+	memcpy(t + 32, &local->port, 2);
+	memcpy(t + 34, &remote->port, 2);
+	return (uint32_t)l4_siphash13_tuple(ts->key_hash, t);
+}
+
+static bool same_end(const struct l4_endpoint *a, const struct l4_endpoint *b)
+{
+	return a->port == b->port && l4_addr_eq(&a->addr, &b->addr) &&
+	    (a->ifindex == b->ifindex || a->ifindex == 0 || b->ifindex == 0);
+}
+
+static void node_ends(const struct l4_hnode *n, const struct l4_endpoint **local,
+    const struct l4_endpoint **remote)
+{
+	switch ((enum l4_hkind)n->kind) {
+	case L4_H_CONN:
+		*local = &((const struct l4_tcp *)(const void *)n)->local;
+		*remote = &((const struct l4_tcp *)(const void *)n)->remote;
+		break;
+	case L4_H_REQ:
+		*local = &((const struct l4_tcp_req *)(const void *)n)->local;
+		*remote = &((const struct l4_tcp_req *)(const void *)n)->remote;
+		break;
+	case L4_H_TW:
+		*local = &((const struct l4_tcp_tw *)(const void *)n)->local;
+		*remote = &((const struct l4_tcp_tw *)(const void *)n)->remote;
+		break;
+	}
+}
+
+struct l4_hnode *l4_tcp_find(struct l4_tcp_stack *ts, const struct l4_endpoint *local,
+    const struct l4_endpoint *remote)
+{
+	uint32_t hash = l4_tcp_hash(ts, local, remote);
+	for (struct l4_hnode *n = ts->bucket[hash & (ts->n_buckets - 1)]; n; n = n->next) {
+		const struct l4_endpoint *l, *r;
+		if (n->hash != hash)
+			continue;
+		node_ends(n, &l, &r);
+		if (same_end(l, local) && same_end(r, remote))
+			return n;
+	}
+	return NULL;
+}
+
+static void grow_buckets(struct l4_tcp_stack *ts)
+{
+	uint32_t n = ts->n_buckets * 2;
+	struct l4_hnode **b = l4_tcp_alloc(ts, n * sizeof *b);
+	if (!b)
+		return; /* longer chains, still right */
+	memset(b, 0, n * sizeof *b);
+	for (uint32_t i = 0; i < ts->n_buckets; i++) {
+		for (struct l4_hnode *e = ts->bucket[i], *next; e; e = next) {
+			next = e->next;
+			e->next = b[e->hash & (n - 1)];
+			b[e->hash & (n - 1)] = e;
+		}
+	}
+	l4_tcp_free(ts, ts->bucket, ts->n_buckets * sizeof *b);
+	ts->bucket = b;
+	ts->n_buckets = n;
+}
+
+int l4_tcp_hash_add(struct l4_tcp_stack *ts, struct l4_hnode *n, uint32_t hash)
+{
+	assert(!n->hashed);
+	if (ts->n_hashed >= ts->n_buckets)
+		grow_buckets(ts);
+	n->hash = hash;
+	n->hashed = true;
+	n->next = ts->bucket[hash & (ts->n_buckets - 1)];
+	ts->bucket[hash & (ts->n_buckets - 1)] = n;
+	ts->n_hashed++;
+	return 0;
+}
+
+void l4_tcp_hash_del(struct l4_tcp_stack *ts, struct l4_hnode *n)
+{
+	if (!n->hashed)
+		return;
+	struct l4_hnode **p = &ts->bucket[n->hash & (ts->n_buckets - 1)];
+	while (*p != n)
+		p = &(*p)->next;
+	*p = n->next;
+	n->hashed = false;
+	ts->n_hashed--;
+}
+
+/* --- Handles --- */
+
+struct l4_tcp *l4_tcp_from_ep(struct l4_tcp_stack *ts, l4_ep ep)
+{
+	uint32_t i = (uint32_t)ep;
+	if (L4_EP_KIND(ep) != L4_EP_TCP || i >= ts->n_slots)
+		return NULL;
+	struct l4_slot *s = &ts->slot[i];
+	if (!s->c || s->gen != (uint32_t)(ep >> 32 & 0xffffff))
+		return NULL;
+	return s->c;
+}
+
+static int grow_slots(struct l4_tcp_stack *ts)
+{
+	uint32_t n = ts->n_slots ? ts->n_slots * 2 : 16;
+	struct l4_slot *s = l4_tcp_alloc(ts, n * sizeof *s);
+	if (!s)
+		return L4_ENOMEM;
+	if (ts->n_slots)
+		memcpy(s, ts->slot, ts->n_slots * sizeof *s);
+	for (uint32_t i = ts->n_slots; i < n; i++)
+		s[i] = (struct l4_slot){ .c = NULL, .gen = 1, .next_free = i + 1 < n ? i + 1 : UINT32_MAX };
+	l4_tcp_free(ts, ts->slot, ts->n_slots * sizeof *s);
+	ts->free_slot = ts->n_slots;
+	ts->slot = s;
+	ts->n_slots = n;
+	return 0;
+}
+
+struct l4_tcp *l4_tcp_conn_new(struct l4_tcp_stack *ts, void *user)
+{
+	if (ts->n_conns >= ts->lim.connections)
+		return NULL;
+	if (ts->free_slot == UINT32_MAX && grow_slots(ts) < 0)
+		return NULL;
+	struct l4_tcp *c = l4_tcp_alloc(ts, sizeof *c);
+	if (!c)
+		return NULL;
+	memset(c, 0, sizeof *c);
+	uint32_t i = ts->free_slot;
+	ts->free_slot = ts->slot[i].next_free;
+	ts->slot[i].c = c;
+	ts->n_conns++;
+
+	const struct l4_tcp_config *cfg = &ts->cfg;
+	c->h.kind = L4_H_CONN;
+	c->ts = ts;
+	c->user = user;
+	c->ep = L4_EP_TCP | (l4_ep)ts->slot[i].gen << 32 | i;
+	c->state = L4_TCP_CLOSED;
+	c->opt_pmtu = true;
+	c->opt_ttl = -1;
+	c->opt_rcvlowat = 1;
+	c->opt_notsent_lowat = cfg->notsent_lowat;
+	c->opt_keepidle = cfg->keepalive_time;
+	c->opt_keepintvl = cfg->keepalive_interval;
+	c->opt_keepcnt = cfg->keepalive_probes;
+	c->opt_linger = c->opt_linger2 = -1;
+	c->opt_max_pacing = UINT64_MAX;
+	c->opt_accecn = true;
+	c->rcvbuf = cfg->rcvbuf_default;
+	c->sndbuf = cfg->sndbuf_default;
+	c->cc = l4_cc_find(cfg->congestion);
+	for (int t = 0; t < L4_TIMER_COUNT; t++)
+		c->timer[t] = L4_TIME_NEVER;
+	c->sb.thead = c->sb.ttail = L4_SLOT_NONE;
+	c->rto = cfg->rto_init;
+	c->ato = cfg->delack_min;
+	c->ssthresh = UINT32_MAX;
+	c->cwnd = cfg->initial_window;
+	c->reordering = cfg->reordering;
+	c->oow_ack_time = c->challenge_time = L4_TIME_NEVER;
+	l4_recovery_init(c);
+	return c;
+}
+
+void l4_tcp_release_handle(struct l4_tcp *c)
+{
+	struct l4_tcp_stack *ts = c->ts;
+	if (!c->ep)
+		return;
+	struct l4_slot *s = &ts->slot[(uint32_t)c->ep];
+	s->c = NULL;
+	s->gen = (s->gen + 1) & 0xffffff;
+	if (!s->gen)
+		s->gen = 1;
+	s->next_free = ts->free_slot;
+	ts->free_slot = (uint32_t)c->ep;
+	c->ep = 0;
+}
+
+void l4_tcp_conn_free(struct l4_tcp *c)
+{
+	struct l4_tcp_stack *ts = c->ts;
+	if (c->in_batch) { /* freed when the batch ends */
+		c->detached = true;
+		c->orphan = true;
+	}
+	l4_tcp_hash_del(ts, &c->h);
+	l4_tcp_bind_del(c);
+	l4_tcp_unready(c);
+	l4_wheel_del(&ts->wheel, &c->wheel);
+	l4_sndbuf_clear(c);
+	l4_sb_clear(c);
+	l4_rcvbuf_clear(c);
+	l4_tcp_release_handle(c);
+	if (c->in_batch)
+		return;
+	if (c->lst)
+		l4_tcp_free(ts, c->lst, sizeof *c->lst);
+	ts->n_conns--;
+	l4_tcp_free(ts, c, sizeof *c);
+}
+
+/* --- Bound ports --- */
+
+void l4_tcp_bind_add(struct l4_tcp *c)
+{
+	if (c->in_bind_list)
+		return;
+	struct l4_tcp **b = &c->ts->bind_bucket[c->local.port % L4_PORT_BUCKETS];
+	c->bind_next = *b;
+	*b = c;
+	c->in_bind_list = true;
+}
+
+void l4_tcp_bind_del(struct l4_tcp *c)
+{
+	if (!c->in_bind_list)
+		return;
+	struct l4_tcp **p = &c->ts->bind_bucket[c->local.port % L4_PORT_BUCKETS];
+	while (*p != c)
+		p = &(*p)->bind_next;
+	*p = c->bind_next;
+	c->in_bind_list = false;
+}
+
+/* --- Ready and blocked lists --- */
+
+static void list_add(struct l4_tcp_list *l, struct l4_tcp *c)
+{
+	c->ready_next = NULL;
+	c->ready_prev = l->tail;
+	if (l->tail)
+		l->tail->ready_next = c;
+	else
+		l->head = c;
+	l->tail = c;
+}
+
+static void list_del(struct l4_tcp_list *l, struct l4_tcp *c)
+{
+	if (c->ready_prev)
+		c->ready_prev->ready_next = c->ready_next;
+	else
+		l->head = c->ready_next;
+	if (c->ready_next)
+		c->ready_next->ready_prev = c->ready_prev;
+	else
+		l->tail = c->ready_prev;
+	c->ready_next = c->ready_prev = NULL;
+}
+
+void l4_tcp_ready(struct l4_tcp *c)
+{
+	if (c->in_ready || c->detached)
+		return;
+	unsigned i = c->path.ifindex % L4_IF_MAX;
+	list_add(&c->ts->ready[i], c);
+	c->in_ready = true;
+	c->blocked = false;
+	c->ts->env.kick(c->ts->env.ctx, c->path.ifindex);
+}
+
+void l4_tcp_unready(struct l4_tcp *c)
+{
+	if (!c->in_ready)
+		return;
+	list_del(c->blocked ? &c->ts->blocked : &c->ts->ready[c->path.ifindex % L4_IF_MAX], c);
+	c->in_ready = c->blocked = false;
+}
+
+static void block(struct l4_tcp *c)
+{
+	l4_tcp_unready(c);
+	list_add(&c->ts->blocked, c);
+	c->in_ready = c->blocked = true;
+}
+
+void l4_tcp_stack_wake(struct l4_tcp_stack *ts, l4_time now)
+{
+	ts->now = now > ts->now ? now : ts->now;
+	struct l4_tcp *c = ts->blocked.head;
+	while (c) {
+		struct l4_tcp *next = c->ready_next;
+		l4_tcp_unready(c);
+		l4_tcp_ready(c);
+		c = next;
+	}
+}
+
+/* --- Events, drops, states --- */
+
+void l4_tcp_event(struct l4_tcp *c, uint32_t bits)
+{
+	c->ev_bits |= bits;
+	if (c->in_events || c->orphan || !c->ep)
+		return;
+	c->in_events = true;
+	c->ts->env.event(c->ts->env.ctx, c->ep);
+}
+
+bool l4_tcps_event(struct l4_tcp_stack *ts, l4_ep ep, struct l4_event *e)
+{
+	struct l4_tcp *c = l4_tcp_from_ep(ts, ep);
+	if (!c)
+		return false;
+	*e = (struct l4_event){ .ep = ep, .bits = c->ev_bits, .user = c->user, .token = c->zc_done };
+	if (c->ev_bits & L4_EV_ERROR)
+		e->err = c->err ? c->err : c->soft_err;
+	c->ev_bits = 0;
+	c->in_events = false;
+	return true;
+}
+
+void l4_tcp_drop(struct l4_tcp_stack *ts, struct l4_tcp *c, unsigned reason, const struct l4_seg *s)
+{
+	ts->ctr.in_errs += reason == L4_DROP_TCP_CSUM;
+	if (c)
+		c->drops++;
+	if (!ts->env.trace)
+		return;
+	struct l4_trace_event ev = { .time = ts->now, .kind = L4_TRACE_DROP,
+		.reason = (uint16_t)reason, .ep = c ? c->ep : 0, .v = { s ? s->ifindex : 0, s ? s->len : 0 } };
+	ts->env.trace(ts->env.ctx, &ev);
+}
+
+const char *l4_tcp_state_name(unsigned state)
+{
+	static const char *const name[] = { "?", "ESTABLISHED", "SYN-SENT", "SYN-RECEIVED", "FIN-WAIT-1",
+		"FIN-WAIT-2", "TIME-WAIT", "CLOSED", "CLOSE-WAIT", "LAST-ACK", "LISTEN", "CLOSING" };
+	return state < sizeof name / sizeof name[0] ? name[state] : "?";
+}
+
+#define BIT(s) (1u << (s))
+/* Which states may follow which (RFC 9293 3.3.2, figure 5, with abort and Fast Open). */
+static const uint16_t moves[] = {
+	[L4_TCP_CLOSED] = BIT(L4_TCP_LISTEN) | BIT(L4_TCP_SYN_SENT) | BIT(L4_TCP_SYN_RECEIVED) |
+	    BIT(L4_TCP_ESTABLISHED),
+	[L4_TCP_LISTEN] = BIT(L4_TCP_CLOSED) | BIT(L4_TCP_SYN_SENT),
+	[L4_TCP_SYN_SENT] = BIT(L4_TCP_CLOSED) | BIT(L4_TCP_SYN_RECEIVED) | BIT(L4_TCP_ESTABLISHED),
+	[L4_TCP_SYN_RECEIVED] = BIT(L4_TCP_CLOSED) | BIT(L4_TCP_ESTABLISHED) |
+	    BIT(L4_TCP_FIN_WAIT_1) | BIT(L4_TCP_CLOSE_WAIT),
+	[L4_TCP_ESTABLISHED] = BIT(L4_TCP_CLOSED) | BIT(L4_TCP_FIN_WAIT_1) | BIT(L4_TCP_CLOSE_WAIT),
+	[L4_TCP_FIN_WAIT_1] = BIT(L4_TCP_CLOSED) | BIT(L4_TCP_FIN_WAIT_2) | BIT(L4_TCP_CLOSING) |
+	    BIT(L4_TCP_TIME_WAIT),
+	[L4_TCP_FIN_WAIT_2] = BIT(L4_TCP_CLOSED) | BIT(L4_TCP_TIME_WAIT),
+	[L4_TCP_CLOSING] = BIT(L4_TCP_CLOSED) | BIT(L4_TCP_TIME_WAIT),
+	[L4_TCP_TIME_WAIT] = BIT(L4_TCP_CLOSED),
+	[L4_TCP_CLOSE_WAIT] = BIT(L4_TCP_CLOSED) | BIT(L4_TCP_LAST_ACK),
+	[L4_TCP_LAST_ACK] = BIT(L4_TCP_CLOSED),
+};
+
+void l4_tcp_set_state(struct l4_tcp *c, uint8_t state)
+{
+	if (c->state == state)
+		return;
+	assert(moves[c->state] & BIT(state));
+	l4_tcp_trace(c, L4_TRACE_TCP_STATE, 0, c->state, state, 0, 0);
+	c->state = state;
+}
+
+void l4_tcp_done(struct l4_tcp *c, int err)
+{
+	struct l4_tcp_stack *ts = c->ts;
+	if (err && !c->err)
+		c->err = err;
+	if (c->state == L4_TCP_SYN_SENT || c->state == L4_TCP_SYN_RECEIVED)
+		ts->ctr.attempt_fails++;
+	else if (err && (c->state == L4_TCP_ESTABLISHED || c->state == L4_TCP_CLOSE_WAIT))
+		ts->ctr.estab_resets++;
+	l4_tcp_set_state(c, L4_TCP_CLOSED);
+	l4_tcp_hash_del(ts, &c->h);
+	l4_tcp_bind_del(c);
+	l4_tcp_unready(c);
+	l4_wheel_del(&ts->wheel, &c->wheel);
+	for (int t = 0; t < L4_TIMER_COUNT; t++)
+		c->timer[t] = L4_TIME_NEVER;
+	c->rtx_mode = L4_RTX_OFF;
+	l4_sb_clear(c);
+	l4_sndbuf_clear(c);
+	c->ack_now = c->ack_owed = c->want_rst = false;
+	c->probe_now = 0;
+	c->snd_una = c->snd_nxt = c->snd_end;
+	if (c->orphan) {
+		l4_tcp_conn_free(c);
+		return;
+	}
+	l4_tcp_event(c, err ? L4_EV_ERROR | L4_EV_CLOSED | L4_EV_READABLE | L4_EV_WRITABLE :
+	    L4_EV_CLOSED | L4_EV_READABLE | L4_EV_WRITABLE);
+}
+
+/* --- Making and freeing --- */
+
+int l4_tcp_stack_new(struct l4_tcp_stack **out, const struct l4_tcp_env *env,
+    const struct l4_tcp_config *config, const struct l4_host_limits *limits,
+    const uint8_t secret[64], l4_time now)
+{
+	if (!l4_cc_find(config->congestion))
+		return L4_EINVAL;
+	struct l4_tcp_stack *ts = env->alloc(env->ctx, sizeof *ts);
+	if (!ts)
+		return L4_ENOMEM;
+	memset(ts, 0, sizeof *ts);
+	ts->env = *env;
+	ts->cfg = *config;
+	ts->lim = *limits;
+	memcpy(ts->key_hash, secret, 16);
+	memcpy(ts->key_isn, secret + 16, 16);
+	memcpy(ts->key_port, secret + 32, 16);
+	memcpy(ts->key_cookie, secret + 48, 16);
+	ts->now = now;
+	ts->free_slot = UINT32_MAX;
+	ts->n_buckets = BUCKETS_MIN;
+	ts->bucket = l4_tcp_alloc(ts, BUCKETS_MIN * sizeof *ts->bucket);
+	if (!ts->bucket) {
+		env->free(env->ctx, ts, sizeof *ts);
+		return L4_ENOMEM;
+	}
+	memset(ts->bucket, 0, BUCKETS_MIN * sizeof *ts->bucket);
+	l4_wheel_init(&ts->wheel, now);
+	l4_wheel_init(&ts->req_wheel, now);
+	*out = ts;
+	return 0;
+}
+
+void l4_tcp_stack_free(struct l4_tcp_stack *ts)
+{
+	if (!ts)
+		return;
+	for (uint32_t i = 0; i < ts->n_buckets; i++) {
+		while (ts->bucket[i]) {
+			struct l4_hnode *n = ts->bucket[i];
+			switch ((enum l4_hkind)n->kind) {
+			case L4_H_CONN:
+				((struct l4_tcp *)(void *)n)->in_batch = false;
+				l4_tcp_conn_free((struct l4_tcp *)(void *)n);
+				break;
+			case L4_H_REQ:
+				l4_tcp_req_free((struct l4_tcp_req *)(void *)n);
+				break;
+			case L4_H_TW:
+				l4_tcp_tw_free(ts, (struct l4_tcp_tw *)(void *)n);
+				break;
+			}
+		}
+	}
+	for (uint32_t i = 0; i < ts->n_slots; i++)
+		if (ts->slot[i].c)
+			l4_tcp_conn_free(ts->slot[i].c);
+	l4_tcp_free(ts, ts->slot, ts->n_slots * sizeof *ts->slot);
+	l4_tcp_free(ts, ts->bucket, ts->n_buckets * sizeof *ts->bucket);
+	struct l4_tcp_env env = ts->env;
+	env.free(env.ctx, ts, sizeof *ts);
+}
+
+/* --- In, out, time --- */
+
+static void advance(struct l4_tcp_stack *ts, l4_time now)
+{
+	if (now > ts->now)
+		ts->now = now;
+}
+
+/* RFC 9293 3.10.7: finds the connection; without one, the segment belongs to CLOSED. */
+void l4_tcp_stack_input(struct l4_tcp_stack *ts, const struct l4_seg *s, l4_time now)
+{
+	advance(ts, now);
+	ts->ctr.in_segs += s->n_segs;
+	struct l4_hnode *n = l4_tcp_find(ts, &s->dst, &s->src);
+	if (n) {
+		switch ((enum l4_hkind)n->kind) {
+		case L4_H_CONN: {
+			struct l4_tcp *c = (struct l4_tcp *)(void *)n;
+			if (!c->in_batch) {
+				c->in_batch = true;
+				c->batch_next = ts->batch;
+				ts->batch = c;
+			}
+			l4_tcp_conn_input(c, s, ts->now);
+			return;
+		}
+		case L4_H_REQ:
+			l4_tcp_req_input((struct l4_tcp_req *)(void *)n, s, ts->now);
+			return;
+		case L4_H_TW:
+			l4_tcp_tw_input((struct l4_tcp_tw *)(void *)n, s, ts->now);
+			return;
+		}
+	}
+	struct l4_tcp *l = l4_tcp_find_listener(ts, &s->dst, &s->src);
+	if (l) {
+		l4_tcp_listen_input(l, s, ts->now);
+		return;
+	}
+	l4_tcp_drop(ts, NULL, L4_DROP_TCP_NO_PORT, s);
+	l4_tcp_send_rst_reply(ts, s, L4_WHY_RST_CLOSED, ts->now);
+}
+
+void l4_tcp_stack_input_end(struct l4_tcp_stack *ts, l4_time now)
+{
+	advance(ts, now);
+	struct l4_tcp *c = ts->batch;
+	ts->batch = NULL;
+	while (c) {
+		struct l4_tcp *next = c->batch_next;
+		c->batch_next = NULL;
+		c->in_batch = false;
+		if (c->detached)
+			l4_tcp_conn_free(c);
+		else if (c->state != L4_TCP_CLOSED)
+			l4_tcp_input_end(c, ts->now);
+		c = next;
+	}
+}
+
+int l4_tcp_stack_pull(struct l4_tcp_stack *ts, unsigned ifindex, struct l4_seg_out *o, l4_time now)
+{
+	advance(ts, now);
+	struct l4_tcp_list *l = &ts->ready[ifindex % L4_IF_MAX];
+	while (l->head) {
+		struct l4_tcp *c = l->head;
+		int r = ts->env.path_ready(ts->env.ctx, &c->local, &c->remote, &c->path, ts->now);
+		if (r == 0) {
+			block(c);
+			continue;
+		}
+		if (r < 0) {
+			/* RFC 1122 4.2.3.9: no route is a soft error of a connection; it waits for its timer */
+			c->soft_err = r;
+			l4_tcp_unready(c);
+			if (c->state == L4_TCP_SYN_SENT && r != L4_EUNREACH)
+				l4_tcp_done(c, r);
+			continue;
+		}
+		if (l4_tcp_conn_pull(c, o, ts->now)) {
+			/* turn about: the next pull serves the next connection */
+			if (!c->detached && c->in_ready && l->head == c && l->tail != c && !o->gso_size) {
+				list_del(l, c);
+				list_add(l, c);
+			}
+			return 1;
+		}
+		if (l->head == c) /* nothing (more) to send */
+			l4_tcp_unready(c);
+	}
+	return 0;
+}
+
+bool l4_tcp_stack_wants_pull(const struct l4_tcp_stack *ts, unsigned ifindex)
+{
+	return ts->ready[ifindex % L4_IF_MAX].head != NULL;
+}
+
+l4_time l4_tcp_stack_deadline(const struct l4_tcp_stack *ts)
+{
+	l4_time a = l4_wheel_next(&ts->wheel), b = l4_wheel_next(&ts->req_wheel);
+	return a < b ? a : b;
+}
+
+static struct l4_tcp *conn_of_wheel(struct l4_wheel_node *n)
+{
+	return (struct l4_tcp *)(void *)((char *)n - offsetof(struct l4_tcp, wheel));
+}
+
+static struct l4_tcp_req *req_of_wheel(struct l4_wheel_node *n)
+{
+	return (struct l4_tcp_req *)(void *)((char *)n - offsetof(struct l4_tcp_req, wheel));
+}
+
+void l4_tcp_stack_tick(struct l4_tcp_stack *ts, l4_time now)
+{
+	advance(ts, now);
+	struct l4_wheel_node *n;
+	while ((n = l4_wheel_pop(&ts->wheel, ts->now)) != NULL) {
+		if (n == &ts->tw_wheel) {
+			l4_tcp_tw_expire(ts, ts->now);
+			continue;
+		}
+		l4_tcp_on_timer(conn_of_wheel(n), ts->now);
+	}
+	while ((n = l4_wheel_pop(&ts->req_wheel, ts->now)) != NULL)
+		l4_tcp_req_timer(req_of_wheel(n), ts->now);
+}
+
+void l4_tcps_counters(const struct l4_tcp_stack *ts, struct l4_tcp_counters *out)
+{
+	*out = ts->ctr;
+}
