@@ -83,8 +83,10 @@ struct l4_tcp_config {
 	uint32_t rcvbuf_min, rcvbuf_default, rcvbuf_max; /* bytes; 4 KiB, 128 KiB, 6 MiB */
 	uint32_t sndbuf_min, sndbuf_default, sndbuf_max; /* bytes; 4 KiB, 64 KiB, 4 MiB */
 	uint32_t notsent_lowat;                          /* bytes; UINT32_MAX */
-	uint32_t somaxconn;                              /* upper limit of a backlog; 4096 */
-	uint16_t port_low, port_high;                    /* ephemeral ports; 32768 and 60999 */
+	bool probe_octets; /* a zero window is probed with an octet of new data, as RFC 9293 3.8.6.1
+			    * says; off: with an old sequence number and no data, as Linux does */
+	uint32_t somaxconn;           /* upper limit of a backlog; 4096 */
+	uint16_t port_low, port_high; /* ephemeral ports; 32768 and 60999 */
 };
 
 L4_EXPORT void l4_tcp_config_init(struct l4_tcp_config *c);

@@ -13,22 +13,25 @@ struct l4_cc_ops {
 	bool full_control; /* sets cwnd in every state: no PRR, no cwnd validation (BBR) */
 	bool paces;
 	void (*init)(struct l4_tcp *c, l4_time now);
-	/* Each ACK that delivers something. Without full_control: only while cwnd is not being reduced. */
+	/* Each ACK that delivers something. Without full_control: only while cwnd is not being
+	 * reduced. */
 	void (*on_ack)(struct l4_tcp *c, const struct l4_ack *a);
-	/* Segments: the new ssthresh when loss or ECN calls for a reduction (RFC 5681 equation 4). */
+	/* Segments: the new ssthresh when loss or ECN calls for a reduction (RFC 5681 equation 4).
+	 */
 	uint32_t (*ssthresh)(struct l4_tcp *c);
-	void (*on_rto)(struct l4_tcp *c);                 /* may be NULL, as the rest */
-	void (*on_state)(struct l4_tcp *c, uint8_t state);/* enum l4_tcp_ca_state about to be entered */
-	uint32_t (*undo)(struct l4_tcp *c);               /* cwnd after a spurious reduction */
-	void (*on_restart)(struct l4_tcp *c, l4_time now);/* sending again after idle */
+	void (*on_rto)(struct l4_tcp *c); /* may be NULL, as the rest */
+	void (*on_state)(
+	    struct l4_tcp *c, uint8_t state); /* enum l4_tcp_ca_state about to be entered */
+	uint32_t (*undo)(struct l4_tcp *c);   /* cwnd after a spurious reduction */
+	void (*on_restart)(struct l4_tcp *c, l4_time now); /* sending again after idle */
 };
 
 const struct l4_cc_ops *l4_cc_find(const char *name);
 
 extern const struct l4_cc_ops l4_cc_reno, l4_cc_cubic, l4_cc_bbr;
 
-/* Slow start (RFC 5681 3.1) by n acknowledged segments, up to ssthresh; returns how many of n are left
- * for congestion avoidance. */
+/* Slow start (RFC 5681 3.1) by n acknowledged segments, up to ssthresh; returns how many of n are
+ * left for congestion avoidance. */
 uint32_t l4_cc_slow_start(struct l4_tcp *c, uint32_t n);
 /* cwnd += n / w: one segment for each w acknowledged (RFC 5681 3.1, RFC 3465). */
 void l4_cc_avoid(struct l4_tcp *c, uint32_t w, uint32_t n);

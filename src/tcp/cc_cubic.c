@@ -113,5 +113,9 @@ static void on_restart(struct l4_tcp *c, l4_time now)
 	}
 }
 
-const struct l4_cc_ops l4_cc_cubic = { .name = "cubic", .init = init, .on_ack = on_ack,
-	.ssthresh = ssthresh, .on_rto = on_rto, .on_restart = on_restart };
+const struct l4_cc_ops l4_cc_cubic = { .name = "cubic",
+	.init = init,
+	.on_ack = on_ack,
+	.ssthresh = ssthresh,
+	.on_rto = on_rto,
+	.on_restart = on_restart };

@@ -27,4 +27,6 @@ static void init(struct l4_tcp *c, l4_time now)
 	l4_hystart_reset(c);
 }
 
-const struct l4_cc_ops l4_cc_reno = { .name = "reno", .init = init, .on_ack = on_ack, .ssthresh = ssthresh };
+const struct l4_cc_ops l4_cc_reno = {
+	.name = "reno", .init = init, .on_ack = on_ack, .ssthresh = ssthresh
+};

@@ -1,10 +1,10 @@
 /* The structures of the TCP stack. Included by src/tcp only; the host sees stack.h.
  *
- * Who owns what: the stack owns endpoints (struct l4_tcp: closed, listening or connected), half-open
- * records (struct l4_tcp_req) and TIME-WAIT records (struct l4_tcp_tw). All three stand in one
- * hash by their four-tuple. An endpoint owns its send buffer (chunks), its scoreboard (what was
- * sent and is not acknowledged) and its receive ring; all three are allocated when needed and given
- * back when empty. */
+ * Who owns what: the stack owns endpoints (struct l4_tcp: closed, listening or connected),
+ * half-open records (struct l4_tcp_req) and TIME-WAIT records (struct l4_tcp_tw). All three stand
+ * in one hash by their four-tuple. An endpoint owns its send buffer (chunks), its scoreboard (what
+ * was sent and is not acknowledged) and its receive ring; all three are allocated when needed and
+ * given back when empty. */
 #ifndef L4_TCP_CONN_H
 #define L4_TCP_CONN_H
 
@@ -21,9 +21,9 @@
 
 struct l4_chunk {
 	uint32_t refs;
-	uint32_t cap;       /* bytes allocated behind the head; 0: the user's memory */
-	uint32_t used;      /* bytes of data filled */
-	uint64_t token;     /* zero copy: what ZC_DONE names */
+	uint32_t cap;   /* bytes allocated behind the head; 0: the user's memory */
+	uint32_t used;  /* bytes of data filled */
+	uint64_t token; /* zero copy: what ZC_DONE names */
 	uint8_t *data;
 };
 
@@ -33,51 +33,51 @@ struct l4_span {
 	uint32_t len;
 	struct l4_chunk *chunk;
 	const uint8_t *data;
-	bool eor;           /* nothing later may join the segment that ends here */
+	bool eor; /* nothing later may join the segment that ends here */
 };
 
 struct l4_sndbuf {
 	struct l4_span *span; /* ring of cap entries, a power of two */
 	uint32_t cap, head, n;
-	uint32_t bytes;       /* in all spans */
-	uint32_t alloc;       /* bytes charged to the host's budget */
-	uint32_t hint;        /* index into the spans where the last lookup ended */
+	uint32_t bytes; /* in all spans */
+	uint32_t alloc; /* bytes charged to the host's budget */
+	uint32_t hint;  /* index into the spans where the last lookup ended */
 };
 
 /* --- Scoreboard (scoreboard.c): what is in flight, one record per segment --- */
 
 enum {
-	L4_TX_SACKED = 1,     /* the peer has it, by SACK */
-	L4_TX_LOST = 2,       /* deemed lost; to be sent again unless RETX */
-	L4_TX_RETX = 4,       /* a retransmission of it is in flight */
-	L4_TX_EVER_RETX = 8,  /* was retransmitted at some time (Karn) */
-	L4_TX_FIN = 16,       /* its last octet of sequence space is the FIN */
+	L4_TX_SACKED = 1,    /* the peer has it, by SACK */
+	L4_TX_LOST = 2,      /* deemed lost; to be sent again unless RETX */
+	L4_TX_RETX = 4,      /* a retransmission of it is in flight */
+	L4_TX_EVER_RETX = 8, /* was retransmitted at some time (Karn) */
+	L4_TX_FIN = 16,      /* its last octet of sequence space is the FIN */
 	L4_TX_APP_LIMITED = 32,
-	L4_TX_PROBE = 64,     /* path MTU probe */
-	L4_TX_LISTED = 128,   /* in the list by time of transmission */
+	L4_TX_PROBE = 64,   /* path MTU probe */
+	L4_TX_LISTED = 128, /* in the list by time of transmission */
 };
 
 struct l4_txseg {
-	uint32_t seq, len;    /* len counts the FIN */
-	uint32_t tnext, tprev;/* list by time of the last transmission: slots */
+	uint32_t seq, len;     /* len counts the FIN */
+	uint32_t tnext, tprev; /* list by time of the last transmission: slots */
 	l4_time xmit_time;
-	l4_time first_tx_time;/* for the delivery rate sample */
+	l4_time first_tx_time; /* for the delivery rate sample */
 	l4_time delivered_time;
-	uint64_t delivered;   /* segments delivered when this one was sent */
+	uint64_t delivered; /* segments delivered when this one was sent */
 	uint8_t flags;
 	uint8_t n_tx;
-	uint16_t burst;       /* unused bits of the line */
+	uint16_t burst; /* unused bits of the line */
 };
 
 #define L4_SLOT_NONE UINT32_MAX
 
 struct l4_scoreboard {
-	struct l4_txseg *seg;   /* ring of cap records, a power of two */
-	uint64_t *bm_sacked;    /* bit per slot */
-	uint64_t *bm_rtx;       /* bit per slot: lost and waiting to be sent again */
+	struct l4_txseg *seg; /* ring of cap records, a power of two */
+	uint64_t *bm_sacked;  /* bit per slot */
+	uint64_t *bm_rtx;     /* bit per slot: lost and waiting to be sent again */
 	uint32_t cap;
-	uint32_t head, n;       /* slot of the oldest; records */
-	uint32_t thead, ttail;  /* list by time of transmission */
+	uint32_t head, n;                  /* slot of the oldest; records */
+	uint32_t thead, ttail;             /* list by time of transmission */
 	uint32_t n_sacked, n_lost, n_retx; /* records with that flag */
 };
 
@@ -88,13 +88,13 @@ struct l4_rrange {
 };
 
 struct l4_rcvbuf {
-	uint8_t *ring;          /* cap bytes, a power of two, or NULL */
+	uint8_t *ring; /* cap bytes, a power of two, or NULL */
 	uint32_t cap;
-	uint32_t base;          /* offset in the ring of rcv_read (the next byte for the user) */
-	uint32_t ready;         /* bytes in order, not yet read */
-	struct l4_rrange *ooo;  /* sorted ranges beyond rcv_nxt */
+	uint32_t base;         /* offset in the ring of rcv_read (the next byte for the user) */
+	uint32_t ready;        /* bytes in order, not yet read */
+	struct l4_rrange *ooo; /* sorted ranges beyond rcv_nxt */
 	uint16_t ooo_n, ooo_cap;
-	uint32_t recent[4];     /* starts of ranges most recently changed, for SACK order */
+	uint32_t recent[4]; /* starts of ranges most recently changed, for SACK order */
 	uint8_t recent_n;
 };
 
@@ -103,17 +103,17 @@ struct l4_rcvbuf {
 struct l4_cc_ops;
 
 struct l4_cc_cubic {
-	double w_max, k, origin;    /* segments, seconds, segments */
-	double w_est;               /* Reno-friendly estimate, segments */
+	double w_max, k, origin; /* segments, seconds, segments */
+	double w_est;            /* Reno-friendly estimate, segments */
 	double cwnd_prior;
-	double cwnd_frac;           /* part of a segment not yet added to cwnd */
-	l4_time epoch_start;        /* 0: none */
+	double cwnd_frac;    /* part of a segment not yet added to cwnd */
+	l4_time epoch_start; /* 0: none */
 };
 
 struct l4_cc_bbr {
-	uint64_t bw[3];             /* max filter: best, second, third; bytes/s */
+	uint64_t bw[3]; /* max filter: best, second, third; bytes/s */
 	uint32_t bw_round[3];
-	uint32_t round;             /* counts round trips */
+	uint32_t round; /* counts round trips */
 	uint64_t next_round_delivered;
 	l4_time min_rtt, min_rtt_stamp;
 	l4_time probe_rtt_done;
@@ -129,7 +129,7 @@ struct l4_cc_bbr {
 
 struct l4_hystart {
 	l4_time last_min_rtt, cur_min_rtt, css_baseline;
-	uint32_t round_end;         /* snd_nxt at the start of the round */
+	uint32_t round_end; /* snd_nxt at the start of the round */
 	uint32_t samples, css_rounds;
 	bool in_css, done;
 };
@@ -137,13 +137,13 @@ struct l4_hystart {
 /* --- The connection --- */
 
 enum l4_tcp_timer {
-	L4_TIMER_RTX,     /* retransmission, SYN, zero window probe: by c->rtx_mode */
-	L4_TIMER_TLP,     /* tail loss probe (RFC 8985 7) */
-	L4_TIMER_REO,     /* RACK reordering (RFC 8985 6.3) */
-	L4_TIMER_DELACK,  /* delayed ACK; also the ACK rate limit */
-	L4_TIMER_PACE,    /* next paced departure */
-	L4_TIMER_KEEP,    /* keep-alive */
-	L4_TIMER_LIFE,    /* FIN-WAIT-2 of an orphan, linger, user timeout */
+	L4_TIMER_RTX,    /* retransmission, SYN, zero window probe: by c->rtx_mode */
+	L4_TIMER_TLP,    /* tail loss probe (RFC 8985 7) */
+	L4_TIMER_REO,    /* RACK reordering (RFC 8985 6.3) */
+	L4_TIMER_DELACK, /* delayed ACK; also the ACK rate limit */
+	L4_TIMER_PACE,   /* next paced departure */
+	L4_TIMER_KEEP,   /* keep-alive */
+	L4_TIMER_LIFE,   /* FIN-WAIT-2 of an orphan, linger, user timeout */
 	L4_TIMER_COUNT
 };
 
@@ -161,35 +161,36 @@ struct l4_hnode {
 /* What this ACK changed; carried from input to recovery to congestion control. */
 struct l4_ack {
 	const struct l4_seg *seg; /* the segment that carries it; NULL: a timer */
-	l4_time now;            /* arrival of the segment */
+	l4_time now;              /* arrival of the segment */
 	uint32_t prior_una;
-	uint32_t acked;         /* segments newly cumulatively acknowledged */
-	uint32_t acked_bytes;   /* bytes of sequence space by which snd_una moved */
-	uint32_t sacked;        /* segments newly SACKed */
-	uint32_t lost;          /* segments newly marked lost */
-	uint32_t delivered;     /* acked + sacked, each segment once */
-	uint32_t in_flight;     /* segments in flight before this ACK */
-	l4_time rtt;            /* sample of this ACK from the oldest segment, 0: none */
-	l4_time rtt_sack;       /* from a SACK, 0: none */
-	l4_time rtt_newest;     /* from the newest segment, for congestion control, 0: none */
-	bool data_acked;        /* snd_una moved over data */
-	bool dsack;             /* it carries a D-SACK */
-	bool dup;               /* a duplicate ACK (RFC 5681 2) */
+	uint32_t acked;       /* segments newly cumulatively acknowledged */
+	uint32_t acked_bytes; /* bytes of sequence space by which snd_una moved */
+	uint32_t sacked;      /* segments newly SACKed */
+	uint32_t lost;        /* segments newly marked lost */
+	uint32_t delivered;   /* acked + sacked, each segment once */
+	uint32_t in_flight;   /* segments in flight before this ACK */
+	l4_time rtt;          /* sample of this ACK from the oldest segment, 0: none */
+	l4_time rtt_sack;     /* from a SACK, 0: none */
+	l4_time rtt_newest;   /* from the newest segment, for congestion control, 0: none */
+	bool data_acked;      /* snd_una moved over data */
+	bool dsack;           /* it carries a D-SACK */
+	bool dup;             /* a duplicate ACK (RFC 5681 2) */
 	bool wnd_update;
 	bool ece;
-	bool orig_sacked;       /* acked or SACKed something of before recovery_point never retransmitted */
-	bool retx_acked;        /* acked something that was retransmitted */
+	bool orig_sacked; /* acked or SACKed something of before recovery_point never retransmitted
+			   */
+	bool retx_acked;  /* acked something that was retransmitted */
 	bool syn_acked, fin_acked;
 	bool app_limited;
-	bool reordered;         /* filled a hole that was never retransmitted */
-	uint32_t reord_low;     /* lowest such sequence number */
+	bool reordered;     /* filled a hole that was never retransmitted */
+	uint32_t reord_low; /* lowest such sequence number */
 	/* delivery rate sample */
 	uint64_t prior_delivered;
 	l4_time prior_time, interval, snd_interval;
-	uint64_t rate;          /* bytes/s; 0: none */
-	uint32_t rate_delivered;/* segments in the sample */
+	uint64_t rate;           /* bytes/s; 0: none */
+	uint32_t rate_delivered; /* segments in the sample */
 	bool rate_app_limited;
-	uint32_t ce;            /* segments newly reported CE (AccECN) */
+	uint32_t ce; /* segments newly reported CE (AccECN) */
 };
 
 struct l4_tcp_stack;
@@ -202,28 +203,34 @@ struct l4_tcp {
 	struct l4_endpoint local, remote;
 	struct l4_path path;
 	l4_ep ep;
-	uint8_t state;              /* enum l4_tcp_state */
-	uint8_t rtx_mode;           /* enum l4_rtx_mode */
+	uint8_t state;    /* enum l4_tcp_state */
+	uint8_t rtx_mode; /* enum l4_rtx_mode */
 
 	/* facts beside the state */
-	bool bound;                 /* has a local port by bind */
+	bool bound; /* has a local port by bind */
 	bool in_bind_list;
-	bool orphan;                /* the user has closed: no handle */
-	bool detached;              /* taken from the stack's tables; free when possible */
-	bool shut_wr;               /* a FIN is queued or sent */
-	bool fin_sent;              /* at least once */
-	bool shut_rd;               /* received data is thrown away */
-	bool fin_rcvd;              /* the peer's FIN is in rcv_nxt */
-	bool ack_now;               /* an ACK is owed at once */
-	bool ack_owed;              /* an ACK is owed, maybe delayed */
-	bool want_rst;              /* a RST is to be sent by pull, then detach */
-	bool in_ready, blocked;     /* in the ready list; waiting for its path */
+	bool orphan;            /* the user has closed: no handle */
+	bool detached;          /* taken from the stack's tables; free when possible */
+	bool shut_wr;           /* a FIN is queued or sent */
+	bool fin_sent;          /* at least once */
+	bool shut_rd;           /* received data is thrown away */
+	bool fin_rcvd;          /* the peer's FIN is in rcv_nxt */
+	bool ack_now;           /* an ACK is owed at once */
+	bool ack_owed;          /* an ACK is owed, maybe delayed */
+	bool want_rst;          /* a RST is to be sent by pull, then detach */
+	bool in_ready, blocked; /* in the ready list; waiting for its path */
 	bool connected_event;
-	bool passive;               /* came from a listener */
-	bool in_batch;              /* touched by this input batch */
-	bool app_wants_write;       /* said L4_EAGAIN: WRITABLE when there is room */
+	bool passive;         /* came from a listener */
+	bool in_batch;        /* touched by this input batch */
+	bool app_wants_write; /* said L4_EAGAIN: WRITABLE when there is room */
+	bool send_syn;        /* SYN, or in SYN-RECEIVED the SYN-ACK, is to be sent */
+	bool probe_octet;     /* a window probe with the octet at snd_nxt is out */
+	bool sws_override;    /* the timer says: send what there is (RFC 9293 3.8.6.2.1) */
+	uint16_t burst_left;  /* segments left of the burst under way */
+	bool burst_multi;
+	uint8_t dup_acks_owed; /* without SACK: one ACK for each segment out of order */
 	bool syn_data_acked;
-	uint8_t probe_now;          /* pull a probe: 1 zero window, 2 keep-alive, 3 TLP */
+	uint8_t probe_now; /* pull a probe: 1 zero window, 2 keep-alive, 3 TLP */
 
 	/* options */
 	bool opt_nodelay, opt_cork, opt_keepalive, opt_oobinline, opt_reuseaddr, opt_reuseport;
@@ -242,50 +249,50 @@ struct l4_tcp {
 	/* negotiated */
 	bool sack_ok, ts_ok, ws_ok, ecn_ok, accecn_ok;
 	uint8_t snd_wscale, rcv_wscale;
-	uint16_t mss_peer;          /* the MSS option received, or the default */
-	uint16_t advmss;            /* what we announced */
-	uint16_t snd_mss;           /* payload bytes of a full segment now (options deducted) */
-	uint16_t rcv_mss;           /* estimate of the peer's segment size */
+	uint16_t mss_peer; /* the MSS option received, or the default */
+	uint16_t advmss;   /* what we announced */
+	uint16_t snd_mss;  /* payload bytes of a full segment now (options deducted) */
+	uint16_t rcv_mss;  /* estimate of the peer's segment size */
 	uint16_t pmtu;
 
 	/* send sequence (RFC 9293 3.3.1) */
 	uint32_t iss, snd_una, snd_nxt;
-	uint32_t snd_wnd, max_wnd;  /* bytes, scaled */
+	uint32_t snd_wnd, max_wnd; /* bytes, scaled */
 	uint32_t snd_wl1, snd_wl2;
-	uint32_t snd_up;            /* urgent pointer: sequence number after the urgent byte */
+	uint32_t snd_up; /* urgent pointer: sequence number after the urgent byte */
 	bool snd_urg;
-	uint32_t snd_end;           /* end of what the user has written (without FIN) */
-	uint32_t snd_sml;           /* end of the last small segment (Minshall) */
-	uint32_t push_seq;          /* PSH belongs on the segment that ends here or before */
+	uint32_t snd_end;  /* end of what the user has written (without FIN) */
+	uint32_t snd_sml;  /* end of the last small segment (Minshall) */
+	uint32_t push_seq; /* PSH belongs on the segment that ends here or before */
 	uint64_t bytes_acked;
 
 	/* receive sequence */
 	uint32_t irs, rcv_nxt;
-	uint32_t rcv_wnd;           /* advertised, from rcv_wup */
-	uint32_t rcv_wup;           /* rcv_nxt when rcv_wnd was last sent */
+	uint32_t rcv_wnd; /* advertised, from rcv_wup */
+	uint32_t rcv_wup; /* rcv_nxt when rcv_wnd was last sent */
 	uint32_t rcv_up;
-	uint8_t rcv_urg;            /* 0 none, 1 announced, 2 byte is in urg_byte, 3 read */
+	uint8_t rcv_urg; /* 0 none, 1 announced, 2 byte is in urg_byte, 3 read */
 	uint8_t urg_byte;
-	uint32_t rcv_fin_seq;       /* sequence number of a FIN seen beyond a gap */
+	uint32_t rcv_fin_seq; /* sequence number of a FIN seen beyond a gap */
 	bool rcv_fin_seen;
 	uint64_t bytes_received;
-	uint32_t rcv_ssthresh;      /* bytes: cap of the window while it grows */
-	uint32_t rcvbuf, sndbuf;    /* bytes allowed now */
-	uint32_t rcv_copied;        /* bytes the user took since rcv_space_time */
+	uint32_t rcv_ssthresh;   /* bytes: cap of the window while it grows */
+	uint32_t rcvbuf, sndbuf; /* bytes allowed now */
+	uint32_t rcv_copied;     /* bytes the user took since rcv_space_time */
 	uint32_t rcv_space;
 	l4_time rcv_space_time;
-	l4_time rcv_rtt;            /* receiver's estimate */
+	l4_time rcv_rtt; /* receiver's estimate */
 	l4_time rcv_rtt_time;
 	uint32_t rcv_rtt_seq;
-	struct l4_rrange dsack;     /* to report next; start == end: none */
+	struct l4_rrange dsack; /* to report next; start == end: none */
 
 	/* delayed ACK */
-	uint8_t quick;              /* ACKs still to be sent at once */
-	uint8_t pingpong;           /* interactive session: piggyback */
-	uint16_t unacked_segs;      /* full segments received since our last ACK */
-	l4_time ato;                /* delayed ACK time in use */
+	uint8_t quick;         /* ACKs still to be sent at once */
+	uint8_t pingpong;      /* interactive session: piggyback */
+	uint16_t unacked_segs; /* full segments received since our last ACK */
+	l4_time ato;           /* delayed ACK time in use */
 	l4_time last_data_in, last_data_out, last_ack_in, last_ack_out;
-	uint32_t last_ack_sent;     /* Last.ACK.sent of RFC 7323 4.3 */
+	uint32_t last_ack_sent; /* Last.ACK.sent of RFC 7323 4.3 */
 
 	/* timestamps */
 	uint32_t ts_offset;
@@ -296,35 +303,35 @@ struct l4_tcp {
 	l4_time srtt, rttvar, rto, min_rtt, min_rtt_time;
 	l4_time mdev_max, rttvar_seq_time;
 	uint32_t rtt_seq;
-	uint8_t backoff;            /* exponent of the timer now */
-	uint8_t retransmits;        /* timeouts in a row */
+	uint8_t backoff;     /* exponent of the timer now */
+	uint8_t retransmits; /* timeouts in a row */
 	uint8_t syn_retries;
-	uint8_t probes_out;         /* zero window or keep-alive probes unanswered */
-	l4_time first_rtx_time;     /* first timeout of the present series; 0 none */
+	uint8_t probes_out;     /* zero window or keep-alive probes unanswered */
+	l4_time first_rtx_time; /* first timeout of the present series; 0 none */
 	l4_time probe_start;
 
 	/* recovery (recovery.c) */
-	uint8_t ca_state;           /* enum l4_tcp_ca_state */
+	uint8_t ca_state; /* enum l4_tcp_ca_state */
 	uint8_t dupacks;
 	bool frto;
-	uint8_t frto_new;           /* new segments to send before retransmitting (RFC 5682 2.1, 2b) */
-	uint32_t reno_sacked;       /* without SACK: segments that duplicate ACKs say have arrived */
-	uint32_t recovery_point;    /* high_seq: snd_nxt at the start of the episode */
-	uint32_t cwnd, ssthresh;    /* segments */
-	uint32_t cwnd_cnt;          /* acknowledged segments towards the next one (Reno) */
-	uint32_t cwnd_used;         /* most in flight since cwnd_stamp (RFC 7661) */
+	uint8_t frto_new;        /* new segments to send before retransmitting (RFC 5682 2.1, 2b) */
+	uint32_t reno_sacked;    /* without SACK: segments that duplicate ACKs say have arrived */
+	uint32_t recovery_point; /* high_seq: snd_nxt at the start of the episode */
+	uint32_t cwnd, ssthresh; /* segments */
+	uint32_t cwnd_cnt;       /* acknowledged segments towards the next one (Reno) */
+	uint32_t cwnd_used;      /* most in flight since cwnd_stamp (RFC 7661) */
 	bool cwnd_limited;
 	uint32_t max_in_flight, cwnd_usage_seq;
 	l4_time cwnd_stamp;
 	uint32_t prior_cwnd, prior_ssthresh; /* before the episode, for undo */
-	uint32_t undo_marker;       /* snd_una at the start */
+	uint32_t undo_marker;                /* snd_una at the start */
 	bool undo_valid;
-	uint32_t undo_retrans;      /* retransmissions of the episode not yet D-SACKed */
-	bool undo_any;              /* something was retransmitted in the episode */
-	bool retrans_stamped;       /* retrans_stamp holds the TSval of its first retransmission */
+	uint32_t undo_retrans; /* retransmissions of the episode not yet D-SACKed */
+	bool undo_any;         /* something was retransmitted in the episode */
+	bool retrans_stamped;  /* retrans_stamp holds the TSval of its first retransmission */
 	uint32_t retrans_stamp;
 	uint32_t prr_delivered, prr_out, recover_fs; /* segments (RFC 9937) */
-	uint32_t reordering;        /* duplicate threshold now */
+	uint32_t reordering;                         /* duplicate threshold now */
 	/* RACK (RFC 8985) */
 	struct {
 		l4_time xmit_ts, rtt;
@@ -334,7 +341,7 @@ struct l4_tcp {
 		uint32_t rtt_seq, dsack_round;
 		bool dsack_round_set, reordering_seen, advanced;
 	} rack;
-	uint32_t fack;              /* highest sequence number SACKed or acked */
+	uint32_t fack; /* highest sequence number SACKed or acked */
 	uint32_t tlp_end_seq;
 	bool tlp_active, tlp_is_retx;
 
@@ -345,25 +352,25 @@ struct l4_tcp {
 		struct l4_cc_bbr bbr;
 	} ccs;
 	struct l4_hystart hystart;
-	uint64_t pacing_rate;       /* bytes/s; 0: not paced */
-	l4_time pace_next;          /* earliest departure of the next segment */
+	uint64_t pacing_rate; /* bytes/s; 0: not paced */
+	l4_time pace_next;    /* earliest departure of the next segment */
 	bool paces;
 	/* delivery rate (rate.c) */
 	uint64_t delivered, delivered_ce, app_limited; /* segments */
 	l4_time delivered_time, first_tx_time;
-	uint64_t rate_bytes;        /* last rate, bytes/s */
+	uint64_t rate_bytes; /* last rate, bytes/s */
 	bool rate_is_app_limited;
 
 	/* ECN (ecn.c) */
-	bool ecn_echo;              /* RFC 3168: send ECE until CWR */
-	bool ecn_cwr;               /* CWR goes out with the next new data */
+	bool ecn_echo; /* RFC 3168: send ECE until CWR */
+	bool ecn_cwr;  /* CWR goes out with the next new data */
 	uint32_t ecn_cwr_seq;
-	uint8_t ecn_syn_ect;        /* AccECN: ECN bits of the received SYN or SYN-ACK + 1 */
-	uint32_t rcv_ce;            /* r.cep: CE marked segments received */
+	uint8_t ecn_syn_ect; /* AccECN: ECN bits of the received SYN or SYN-ACK + 1 */
+	uint32_t rcv_ce;     /* r.cep: CE marked segments received */
 	uint32_t rcv_ce_bytes, rcv_e0_bytes, rcv_e1_bytes;
-	uint32_t snd_cep;           /* s.cep: what the peer has reported */
+	uint32_t snd_cep; /* s.cep: what the peer has reported */
 	uint32_t snd_ce_bytes, snd_e0_bytes, snd_e1_bytes;
-	bool accecn_fail;           /* feedback proved wrong: no ECT from now on */
+	bool accecn_fail; /* feedback proved wrong: no ECT from now on */
 
 	/* path MTU (pmtu.c) */
 	uint16_t mtu_probe_size, mtu_search_low, mtu_search_high;
@@ -371,8 +378,8 @@ struct l4_tcp {
 	l4_time mtu_probe_time;
 
 	/* Fast Open (fastopen.c) */
-	bool fo_syn_data;           /* data went with the SYN */
-	bool fo_request;            /* ask for a cookie */
+	bool fo_syn_data; /* data went with the SYN */
+	bool fo_request;  /* ask for a cookie */
 	uint8_t fo_cookie_len;
 	uint8_t fo_cookie[16];
 	uint8_t fo_fail;
@@ -386,35 +393,36 @@ struct l4_tcp {
 	struct l4_wheel_node wheel;
 
 	/* events */
-	uint32_t ev_bits;           /* not yet taken */
-	int err;                    /* why it ended; SO_ERROR */
-	int soft_err;               /* last soft ICMP error (RFC 1122 4.2.3.9) */
+	uint32_t ev_bits; /* not yet taken */
+	int err;          /* why it ended; SO_ERROR */
+	int soft_err;     /* last soft ICMP error (RFC 1122 4.2.3.9) */
 	bool in_events;
-	uint64_t zc_done;           /* last token given back */
+	uint64_t zc_done; /* last token given back */
 
 	/* lists */
-	struct l4_tcp *ready_next, *ready_prev;   /* ready or blocked list */
+	struct l4_tcp *ready_next, *ready_prev; /* ready or blocked list */
 	struct l4_tcp *batch_next;
-	struct l4_tcp *bind_next;                 /* endpoints by local port */
-	struct l4_tcp *accept_next;               /* accept queue */
-	struct l4_tcp *parent;                    /* listener while in its accept queue */
-	struct l4_listener *lst;                  /* LISTEN only */
+	struct l4_tcp *bind_next;   /* endpoints by local port */
+	struct l4_tcp *accept_next; /* accept queue */
+	struct l4_tcp *parent;      /* listener while in its accept queue */
+	struct l4_listener *lst;    /* LISTEN only */
 
 	/* challenge ACKs (RFC 5961 10) */
 	l4_time challenge_time;
-	l4_time oow_ack_time;       /* last ACK of an out-of-window segment */
+	l4_time oow_ack_time; /* last ACK of an out-of-window segment */
 
-	struct l4_why ack_why;      /* why the next pure ACK goes out */
-	struct l4_why rtx_why;      /* why the next retransmission goes out */
+	struct l4_why ack_why; /* why the next pure ACK goes out */
+	struct l4_why rtx_why; /* why the next retransmission goes out */
 
 	/* statistics */
 	uint32_t segs_in, segs_out, data_segs_in, data_segs_out;
 	uint64_t bytes_sent, bytes_retrans;
-	uint32_t total_retrans, total_rto, total_rto_recoveries, dsack_dups, reord_seen, rcv_ooopack;
+	uint32_t total_retrans, total_rto, total_rto_recoveries, dsack_dups, reord_seen,
+	    rcv_ooopack;
 	uint32_t tlp_probes, spurious_undone, drops;
-	l4_time rto_time;           /* in timeout series, summed */
+	l4_time rto_time; /* in timeout series, summed */
 	l4_time busy_since, busy_time, rwnd_limited, sndbuf_limited;
-	uint8_t chrono;             /* what limits sending now */
+	uint8_t chrono; /* what limits sending now */
 };
 
 /* A connection in SYN-RECEIVED that came in through a listener (half-open, RFC 4987). */
@@ -442,6 +450,7 @@ struct l4_tcp_req {
 /* TIME-WAIT: what is left of a connection for 2 MSL (RFC 9293 3.6.1). First in, first out. */
 struct l4_tcp_tw {
 	struct l4_hnode h;
+	struct l4_tcp_stack *ts;
 	struct l4_endpoint local, remote;
 	struct l4_tcp_tw *next, *prev;
 	l4_time expire;
@@ -460,8 +469,8 @@ struct l4_listener {
 	uint32_t n_half, n_accept; /* half-open; waiting for accept */
 	struct l4_tcp_req *req_head, *req_tail;
 	struct l4_tcp *acc_head, *acc_tail;
-	l4_time cookie_until;      /* cookies were sent lately: check ACKs for them */
-	uint32_t fo_pending;       /* Fast Open connections not yet acknowledged */
+	l4_time cookie_until; /* cookies were sent lately: check ACKs for them */
+	uint32_t fo_pending;  /* Fast Open connections not yet acknowledged */
 };
 
 struct l4_slot {
@@ -497,10 +506,10 @@ struct l4_tcp_stack {
 	struct l4_wheel wheel;     /* connections, and TIME-WAIT's one node */
 	struct l4_wheel req_wheel; /* half-open records */
 
-	struct l4_hnode **bucket;  /* the demultiplexer */
+	struct l4_hnode **bucket; /* the demultiplexer */
 	uint32_t n_buckets, n_hashed;
 
-	struct l4_slot *slot;      /* endpoints by handle index */
+	struct l4_slot *slot; /* endpoints by handle index */
 	uint32_t n_slots, free_slot, n_conns;
 
 	struct l4_tcp *bind_bucket[L4_PORT_BUCKETS];
@@ -512,9 +521,9 @@ struct l4_tcp_stack {
 
 	struct l4_tcp_list ready[L4_IF_MAX];
 	struct l4_tcp_list blocked;
-	struct l4_tcp *batch;      /* connections touched by this batch */
+	struct l4_tcp *batch; /* connections touched by this batch */
 
-	uint64_t buffer_used;      /* bytes charged to limits.buffer_bytes */
+	uint64_t buffer_used;                      /* bytes charged to limits.buffer_bytes */
 	uint32_t challenge_count, challenge_limit; /* global, random limit per second */
 	l4_time challenge_epoch;
 	uint32_t port_counter;
@@ -528,8 +537,8 @@ void l4_tcp_free(struct l4_tcp_stack *ts, void *p, size_t size);
 /* Charged to the buffer budget as well. */
 void *l4_tcp_buf_alloc(struct l4_tcp_stack *ts, size_t size);
 void l4_tcp_buf_free(struct l4_tcp_stack *ts, void *p, size_t size);
-struct l4_hnode *l4_tcp_find(struct l4_tcp_stack *ts, const struct l4_endpoint *local,
-    const struct l4_endpoint *remote);
+struct l4_hnode *l4_tcp_find(
+    struct l4_tcp_stack *ts, const struct l4_endpoint *local, const struct l4_endpoint *remote);
 uint32_t l4_tcp_hash(const struct l4_tcp_stack *ts, const struct l4_endpoint *local,
     const struct l4_endpoint *remote);
 int l4_tcp_hash_add(struct l4_tcp_stack *ts, struct l4_hnode *n, uint32_t hash);
@@ -540,22 +549,26 @@ void l4_tcp_conn_free(struct l4_tcp *c);      /* everything, at once */
 void l4_tcp_release_handle(struct l4_tcp *c); /* the handle becomes stale */
 void l4_tcp_bind_add(struct l4_tcp *c);
 void l4_tcp_bind_del(struct l4_tcp *c);
-void l4_tcp_ready(struct l4_tcp *c);          /* has something to send: put in the ready list */
+void l4_tcp_make_ready(struct l4_tcp *c); /* has something to send: put in the ready list */
 void l4_tcp_unready(struct l4_tcp *c);
 void l4_tcp_event(struct l4_tcp *c, uint32_t bits);
-void l4_tcp_drop(struct l4_tcp_stack *ts, struct l4_tcp *c, unsigned reason, const struct l4_seg *s);
+void l4_tcp_drop(
+    struct l4_tcp_stack *ts, struct l4_tcp *c, unsigned reason, const struct l4_seg *s);
 void l4_tcp_set_state(struct l4_tcp *c, uint8_t state);
 /* Ends the connection: error for the user (0: none), leaves the tables. Frees orphans. */
 void l4_tcp_done(struct l4_tcp *c, int err);
 
-static inline void l4_tcp_trace(struct l4_tcp *c, unsigned kind, unsigned reason, int64_t a,
-    int64_t b, int64_t d, int64_t e)
+static inline void l4_tcp_trace(
+    struct l4_tcp *c, unsigned kind, unsigned reason, int64_t a, int64_t b, int64_t d, int64_t e)
 {
 	struct l4_tcp_stack *ts = c->ts;
 	if (!ts->env.trace)
 		return;
-	struct l4_trace_event ev = { .time = ts->now, .kind = (uint16_t)kind,
-		.reason = (uint16_t)reason, .ep = c->ep, .v = { a, b, d, e } };
+	struct l4_trace_event ev = { .time = ts->now,
+		.kind = (uint16_t)kind,
+		.reason = (uint16_t)reason,
+		.ep = c->ep,
+		.v = { a, b, d, e } };
 	ts->env.trace(ts->env.ctx, &ev);
 }
 
@@ -575,19 +588,19 @@ int l4_sndbuf_append_zc(struct l4_tcp *c, const void *data, size_t len, uint64_t
 void l4_sndbuf_eor(struct l4_tcp *c);
 void l4_sndbuf_ack(struct l4_tcp *c, uint32_t una); /* lets go of what is acknowledged */
 void l4_sndbuf_clear(struct l4_tcp *c);
-/* Pieces for [seq, seq+len); returns how many, and in *len the bytes they hold (may be fewer when max
- * pieces are used up or at an end of record). */
-uint32_t l4_sndbuf_pieces(struct l4_tcp *c, uint32_t seq, uint32_t *len, struct l4_piece *out,
-    uint32_t max);
+/* Pieces for [seq, seq+len); returns how many, and in *len the bytes they hold (may be fewer when
+ * max pieces are used up or at an end of record). */
+uint32_t l4_sndbuf_pieces(
+    struct l4_tcp *c, uint32_t seq, uint32_t *len, struct l4_piece *out, uint32_t max);
 uint32_t l4_sndbuf_room(const struct l4_tcp *c);
 
 /* --- rcvbuf.c --- */
-int l4_rcvbuf_put(struct l4_tcp *c, const struct l4_seg *s, uint32_t skip, uint32_t seq,
-    uint32_t len);
+int l4_rcvbuf_put(
+    struct l4_tcp *c, const struct l4_seg *s, uint32_t skip, uint32_t seq, uint32_t len);
 void l4_rcvbuf_clear(struct l4_tcp *c);
 int l4_rcvbuf_pieces(const struct l4_tcp *c, struct l4_piece p[2]);
 void l4_rcvbuf_drop(struct l4_tcp *c, uint32_t n);
-uint32_t l4_rcvbuf_window(struct l4_tcp *c);   /* the window to advertise now (RFC 9293 3.8.6.2) */
+uint32_t l4_rcvbuf_window(struct l4_tcp *c); /* the window to advertise now (RFC 9293 3.8.6.2) */
 uint32_t l4_rcvbuf_wnd_now(const struct l4_tcp *c); /* what is left of the one last advertised */
 int l4_rcvbuf_sack_blocks(struct l4_tcp *c, struct l4_sack_block *out, int max);
 void l4_rcvbuf_space_adjust(struct l4_tcp *c, uint32_t copied, l4_time now);
@@ -595,7 +608,7 @@ uint32_t l4_rcvbuf_ooo_bytes(const struct l4_tcp *c);
 
 /* --- scoreboard.c --- */
 int l4_sb_push(struct l4_tcp *c, uint32_t seq, uint32_t len, l4_time now); /* L4_ENOMEM */
-bool l4_sb_reserve(struct l4_tcp *c, uint32_t n); /* room for n more */
+bool l4_sb_reserve(struct l4_tcp *c, uint32_t n);                          /* room for n more */
 void l4_sb_clear(struct l4_tcp *c);
 void l4_sb_resize_segments(struct l4_tcp *c, uint32_t mss); /* cut records larger than mss */
 static inline struct l4_txseg *l4_sb_at(struct l4_scoreboard *sb, uint32_t i) /* i-th oldest */
@@ -661,16 +674,16 @@ int l4_tcp_conn_pull(struct l4_tcp *c, struct l4_seg_out *o, l4_time now);
 bool l4_tcp_has_output(struct l4_tcp *c, l4_time now);
 void l4_tcp_ack_now(struct l4_tcp *c, unsigned why);
 void l4_tcp_output_check(struct l4_tcp *c, l4_time now); /* makes it ready if it may send */
-void l4_tcp_send_rst_reply(struct l4_tcp_stack *ts, const struct l4_seg *s, unsigned why,
-    l4_time now);
+void l4_tcp_send_rst_reply(
+    struct l4_tcp_stack *ts, const struct l4_seg *s, unsigned why, l4_time now);
 uint32_t l4_tcp_ts_now(const struct l4_tcp_stack *ts, l4_time now);
 void l4_tcp_sync_mss(struct l4_tcp *c);
 uint32_t l4_tcp_can_recv_window(struct l4_tcp *c);
 void l4_tcp_count_rst(struct l4_tcp_stack *ts);
 
 /* --- listen.c, syncookie.c, timewait.c, isn.c, fastopen.c, ecn.c, pmtu.c --- */
-struct l4_tcp *l4_tcp_find_listener(struct l4_tcp_stack *ts, const struct l4_endpoint *local,
-    const struct l4_endpoint *remote);
+struct l4_tcp *l4_tcp_find_listener(
+    struct l4_tcp_stack *ts, const struct l4_endpoint *local, const struct l4_endpoint *remote);
 void l4_tcp_listen_input(struct l4_tcp *l, const struct l4_seg *s, l4_time now);
 void l4_tcp_req_input(struct l4_tcp_req *r, const struct l4_seg *s, l4_time now);
 void l4_tcp_req_free(struct l4_tcp_req *r);
@@ -685,13 +698,13 @@ void l4_tcp_tw_free(struct l4_tcp_stack *ts, struct l4_tcp_tw *t);
 void l4_tcp_tw_expire(struct l4_tcp_stack *ts, l4_time now);
 uint32_t l4_tcp_isn(struct l4_tcp_stack *ts, const struct l4_endpoint *local,
     const struct l4_endpoint *remote, l4_time now);
-uint32_t l4_tcp_ts_offset(struct l4_tcp_stack *ts, const struct l4_endpoint *local,
-    const struct l4_endpoint *remote);
+uint32_t l4_tcp_ts_offset(
+    struct l4_tcp_stack *ts, const struct l4_endpoint *local, const struct l4_endpoint *remote);
 int l4_tcp_pick_port(struct l4_tcp_stack *ts, struct l4_tcp *c, l4_time now);
 void l4_fo_cookie_make(struct l4_tcp_stack *ts, const struct l4_addr *client, uint8_t out[8]);
 struct l4_fo_entry *l4_fo_find(struct l4_tcp_stack *ts, const struct l4_addr *server);
-void l4_fo_learn(struct l4_tcp_stack *ts, const struct l4_addr *server,
-    const struct l4_tcp_opts *o, l4_time now);
+void l4_fo_learn(struct l4_tcp_stack *ts, const struct l4_addr *server, const struct l4_tcp_opts *o,
+    l4_time now);
 void l4_ecn_on_segment(struct l4_tcp *c, const struct l4_seg *s);
 void l4_ecn_on_ack(struct l4_tcp *c, const struct l4_seg *s, struct l4_ack *a);
 uint16_t l4_ecn_flags(struct l4_tcp *c, bool data, bool retx);
@@ -699,6 +712,5 @@ uint8_t l4_ecn_codepoint(const struct l4_tcp *c, bool new_data);
 void l4_ecn_negotiated(struct l4_tcp *c, bool classic, bool accecn, uint8_t syn_ect);
 void l4_pmtu_reduced(struct l4_tcp *c, uint32_t mtu, l4_time now);
 void l4_pmtu_on_rto(struct l4_tcp *c, l4_time now);
-bool l4_pmtu_probe_due(struct l4_tcp *c, l4_time now);
 
 #endif

@@ -1,8 +1,10 @@
-/* HyStart++: leaves slow start when the delay begins to rise, before the queue overflows (RFC 9406).
+/* HyStart++: leaves slow start when the delay begins to rise, before the queue overflows (RFC
+ * 9406).
  *
  * Each round the least RTT of its first samples is compared with the last round's. A rise by more
- * than an eighth (within 4 to 16 ms) leads into conservative slow start, a quarter as fast; when the
- * delay falls back below its baseline slow start resumes, else after five rounds ssthresh is set. */
+ * than an eighth (within 4 to 16 ms) leads into conservative slow start, a quarter as fast; when
+ * the delay falls back below its baseline slow start resumes, else after five rounds ssthresh is
+ * set. */
 #include "tcp/cc.h"
 
 #define MIN_RTT_THRESH (4 * L4_MSEC)
@@ -14,15 +16,17 @@
 
 void l4_hystart_reset(struct l4_tcp *c)
 {
-	c->hystart = (struct l4_hystart){ .last_min_rtt = L4_TIME_NEVER, .cur_min_rtt = L4_TIME_NEVER,
-		.css_baseline = L4_TIME_NEVER, .round_end = c->snd_nxt };
+	c->hystart = (struct l4_hystart){ .last_min_rtt = L4_TIME_NEVER,
+		.cur_min_rtt = L4_TIME_NEVER,
+		.css_baseline = L4_TIME_NEVER,
+		.round_end = c->snd_nxt };
 }
 
 uint32_t l4_hystart_on_ack(struct l4_tcp *c, const struct l4_ack *a, uint32_t n)
 {
 	struct l4_hystart *h = &c->hystart;
 	if (!c->ts->cfg.hystart || h->done || c->ssthresh != UINT32_MAX)
-		return n; /* RFC 9406 4.3: for the first slow start only */
+		return n;                          /* RFC 9406 4.3: for the first slow start only */
 	if (l4_seq_gt(c->snd_una, h->round_end)) { /* a new round */
 		h->last_min_rtt = h->cur_min_rtt;
 		h->cur_min_rtt = L4_TIME_NEVER;
@@ -39,10 +43,13 @@ uint32_t l4_hystart_on_ack(struct l4_tcp *c, const struct l4_ack *a, uint32_t n)
 			h->cur_min_rtt = a->rtt_newest;
 		h->samples++;
 	}
-	if (h->samples >= N_RTT_SAMPLE && h->cur_min_rtt != L4_TIME_NEVER && h->last_min_rtt != L4_TIME_NEVER) {
+	if (h->samples >= N_RTT_SAMPLE && h->cur_min_rtt != L4_TIME_NEVER &&
+	    h->last_min_rtt != L4_TIME_NEVER) {
 		if (!h->in_css) {
 			l4_time t = h->last_min_rtt / RTT_DIVISOR;
-			t = t < MIN_RTT_THRESH ? MIN_RTT_THRESH : t > MAX_RTT_THRESH ? MAX_RTT_THRESH : t;
+			t = t < MIN_RTT_THRESH   ? MIN_RTT_THRESH
+			    : t > MAX_RTT_THRESH ? MAX_RTT_THRESH
+						 : t;
 			if (h->cur_min_rtt >= h->last_min_rtt + t) {
 				h->css_baseline = h->cur_min_rtt;
 				h->in_css = true;

@@ -77,13 +77,14 @@ void l4_rack_detect(struct l4_tcp *c, struct l4_ack *a, l4_time now)
 			break;
 		l4_time due = t->xmit_time + c->rack.rtt + c->rack.reo_wnd;
 		if (due > now) {
-			/* one timer for all of these: the latest of them is due no later than this */
+			/* one timer for all of these: the latest of them is due no later than this
+			 */
 			l4_time last = c->rack.xmit_ts + c->rack.rtt + c->rack.reo_wnd;
 			l4_tcp_arm(c, L4_TIMER_REO, last > due ? last : due);
 			break;
 		}
-		l4_tcp_trace(c, L4_TRACE_TCP_LOST, 0, t->seq - c->iss, t->len, (int64_t)c->rack.reo_wnd,
-		    (int64_t)c->rack.rtt);
+		l4_tcp_trace(c, L4_TRACE_TCP_LOST, 0, t->seq - c->iss, t->len,
+		    (int64_t)c->rack.reo_wnd, (int64_t)c->rack.rtt);
 		l4_sb_mark_lost(c, slot);
 		a->lost++;
 		slot = next;

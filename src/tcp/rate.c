@@ -1,10 +1,11 @@
 /* Delivery rate: how many segments the network delivered in how much time, for each ACK.
  *
- * Every transmission remembers how much had been delivered by then, and when; its ACK tells how much
- * was delivered since. The interval is the longer of the time the segments took to be sent and the
- * time their ACKs took to come, so that neither a burst of sends nor a burst of ACKs shows a rate
- * that the path does not have. A sample taken while the application had nothing to send only counts
- * as a lower bound (app-limited). The method is that of draft-cheng-iccrg-delivery-rate-estimation. */
+ * Every transmission remembers how much had been delivered by then, and when; its ACK tells how
+ * much was delivered since. The interval is the longer of the time the segments took to be sent and
+ * the time their ACKs took to come, so that neither a burst of sends nor a burst of ACKs shows a
+ * rate that the path does not have. A sample taken while the application had nothing to send only
+ * counts as a lower bound (app-limited). The method is that of
+ * draft-cheng-iccrg-delivery-rate-estimation. */
 #include "tcp/conn.h"
 
 void l4_rate_on_send(struct l4_tcp *c, struct l4_txseg *t, l4_time now)
@@ -25,8 +26,9 @@ void l4_rate_on_send(struct l4_tcp *c, struct l4_txseg *t, l4_time now)
 void l4_rate_on_delivered(struct l4_tcp *c, const struct l4_txseg *t, struct l4_ack *a)
 {
 	/* the newest of what this ACK delivers counts */
-	if (a->prior_time && (t->delivered < a->prior_delivered ||
-				 (t->delivered == a->prior_delivered && t->xmit_time < c->first_tx_time)))
+	if (a->prior_time &&
+	    (t->delivered < a->prior_delivered ||
+		(t->delivered == a->prior_delivered && t->xmit_time < c->first_tx_time)))
 		return;
 	a->prior_delivered = t->delivered;
 	a->prior_time = t->delivered_time;

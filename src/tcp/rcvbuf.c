@@ -51,7 +51,8 @@ static int grow_ring(struct l4_tcp *c, uint32_t need)
 }
 
 /* Copies n bytes that start `from` bytes into the payload to offset off from the base. */
-static void copy_in(struct l4_tcp *c, const struct l4_seg *s, uint32_t from, uint32_t off, uint32_t n)
+static void copy_in(
+    struct l4_tcp *c, const struct l4_seg *s, uint32_t from, uint32_t off, uint32_t n)
 {
 	struct l4_rcvbuf *r = &c->rcv;
 	from += s->skip;
@@ -133,11 +134,13 @@ static int range_add(struct l4_tcp *c, uint32_t start, uint32_t end)
 }
 
 /* Copies the parts of [seq, seq + len) that no island has yet. */
-static void copy_gaps(struct l4_tcp *c, const struct l4_seg *s, uint32_t skip, uint32_t seq, uint32_t len)
+static void copy_gaps(
+    struct l4_tcp *c, const struct l4_seg *s, uint32_t skip, uint32_t seq, uint32_t len)
 {
 	struct l4_rcvbuf *r = &c->rcv;
 	uint32_t at = seq, end = seq + len, base = base_seq(c);
-	for (uint32_t i = range_find(r, seq); i < r->ooo_n && l4_seq_lt(r->ooo[i].start, end); i++) {
+	for (uint32_t i = range_find(r, seq); i < r->ooo_n && l4_seq_lt(r->ooo[i].start, end);
+	     i++) {
 		if (l4_seq_lt(at, r->ooo[i].start))
 			copy_in(c, s, skip + (at - seq), at - base, r->ooo[i].start - at);
 		at = l4_seq_max(at, r->ooo[i].end);
@@ -149,7 +152,8 @@ static void copy_gaps(struct l4_tcp *c, const struct l4_seg *s, uint32_t skip, u
 
 /* Takes the payload's bytes [skip, skip + len) for [seq, seq + len), which lies in the window and
  * not before rcv_nxt. Advances rcv_nxt when it can. L4_ENOMEM, L4_ELIMIT: nothing was taken. */
-int l4_rcvbuf_put(struct l4_tcp *c, const struct l4_seg *s, uint32_t skip, uint32_t seq, uint32_t len)
+int l4_rcvbuf_put(
+    struct l4_tcp *c, const struct l4_seg *s, uint32_t skip, uint32_t seq, uint32_t len)
 {
 	struct l4_rcvbuf *r = &c->rcv;
 	uint32_t need = seq + len - base_seq(c);
@@ -288,8 +292,9 @@ uint32_t l4_rcvbuf_window(struct l4_tcp *c)
 {
 	uint32_t cur = l4_rcvbuf_wnd_now(c);
 	uint32_t room = c->rcv.ready >= c->rcvbuf ? 0 : c->rcvbuf - c->rcv.ready;
-	uint32_t most = c->opt_window_clamp && c->opt_window_clamp < c->rcv_ssthresh ?
-	    c->opt_window_clamp : c->rcv_ssthresh;
+	uint32_t most = c->opt_window_clamp && c->opt_window_clamp < c->rcv_ssthresh
+			    ? c->opt_window_clamp
+			    : c->rcv_ssthresh;
 	if (c->rcv_wscale == 0 && most > 65535)
 		most = 65535;
 	uint32_t unit = 1u << c->rcv_wscale;
@@ -335,7 +340,8 @@ void l4_rcvbuf_space_adjust(struct l4_tcp *c, uint32_t copied, l4_time now)
 			bool tight = ts->buffer_used > ts->lim.buffer_bytes / 4 * 3;
 			if (want > c->rcvbuf && !tight) {
 				c->rcvbuf = (uint32_t)want;
-				l4_tcp_trace(c, L4_TRACE_TCP_WINDOW, 0, c->rcv_wnd, c->rcvbuf, c->rcv.ready, 0);
+				l4_tcp_trace(c, L4_TRACE_TCP_WINDOW, 0, c->rcv_wnd, c->rcvbuf,
+				    c->rcv.ready, 0);
 			}
 		}
 		c->rcv_space = c->rcv_copied;

@@ -2,8 +2,8 @@
  *
  * States, as in the kernel: OPEN, DISORDER (something was SACKed or duplicated), CWR (an ECN or TLP
  * reduction under way), RECOVERY (fast retransmit, by RACK, RFC 8985, or without SACK by duplicate
- * ACKs, RFC 6582), LOSS (after a timeout). Entering CWR, RECOVERY or LOSS reduces ssthresh once; the
- * way down is proportional rate reduction (RFC 9937). Each reduction remembers what was before
+ * ACKs, RFC 6582), LOSS (after a timeout). Entering CWR, RECOVERY or LOSS reduces ssthresh once;
+ * the way down is proportional rate reduction (RFC 9937). Each reduction remembers what was before
  * and is undone when it proves spurious: by D-SACKs of every retransmission (RFC 3708), by an ACK
  * that echoes a timestamp from before the retransmission (Eifel, RFC 3522), or after a timeout by
  * F-RTO (RFC 5682).
@@ -33,7 +33,8 @@ void l4_tcp_set_ca_state(struct l4_tcp *c, uint8_t s)
 		c->cc->on_state(c, s);
 	if (c->ca_state == s)
 		return;
-	l4_tcp_trace(c, L4_TRACE_TCP_CA_STATE, 0, c->ca_state, s, c->snd_una - c->iss, c->snd_nxt - c->iss);
+	l4_tcp_trace(
+	    c, L4_TRACE_TCP_CA_STATE, 0, c->ca_state, s, c->snd_una - c->iss, c->snd_nxt - c->iss);
 	c->ca_state = s;
 }
 
@@ -104,7 +105,8 @@ static void prr(struct l4_tcp *c, const struct l4_ack *a, bool first)
 		return;
 	c->prr_delivered += a->delivered;
 	if (in_flight > c->ssthresh) { /* proportional */
-		uint64_t share = ((uint64_t)c->prr_delivered * c->ssthresh + c->recover_fs - 1) / c->recover_fs;
+		uint64_t share =
+		    ((uint64_t)c->prr_delivered * c->ssthresh + c->recover_fs - 1) / c->recover_fs;
 		sndcnt = (int64_t)share - c->prr_out;
 	} else { /* slow start or conservation of packets */
 		bool safe = a->acked && !a->lost;
@@ -124,8 +126,9 @@ static void prr(struct l4_tcp *c, const struct l4_ack *a, bool first)
 
 static void trace_cwnd(struct l4_tcp *c)
 {
-	l4_tcp_trace(c, L4_TRACE_TCP_CWND, 0, c->cwnd, c->ssthresh == UINT32_MAX ? -1 : (int64_t)c->ssthresh,
-	    l4_in_flight(c), (int64_t)c->pacing_rate);
+	l4_tcp_trace(c, L4_TRACE_TCP_CWND, 0, c->cwnd,
+	    c->ssthresh == UINT32_MAX ? -1 : (int64_t)c->ssthresh, l4_in_flight(c),
+	    (int64_t)c->pacing_rate);
 }
 
 static void undo(struct l4_tcp *c, bool unmark, int cause)
@@ -151,8 +154,8 @@ static void undo(struct l4_tcp *c, bool unmark, int cause)
 /* The ACK echoes a timestamp from before the first retransmission (RFC 3522 3.2). */
 static bool eifel(const struct l4_tcp *c, const struct l4_seg *s)
 {
-	return c->ts_ok && c->retrans_stamped && (s->h.opts.present & L4_TCPO_TS) && s->h.opts.ts_ecr &&
-	    (int32_t)(s->h.opts.ts_ecr - c->retrans_stamp) < 0;
+	return c->ts_ok && c->retrans_stamped && (s->h.opts.present & L4_TCPO_TS) &&
+	       s->h.opts.ts_ecr && (int32_t)(s->h.opts.ts_ecr - c->retrans_stamp) < 0;
 }
 
 static bool may_undo(const struct l4_tcp *c, const struct l4_seg *s, const struct l4_ack *a)
@@ -164,7 +167,8 @@ static bool may_undo(const struct l4_tcp *c, const struct l4_seg *s, const struc
 	return a->acked_bytes && eifel(c, s);
 }
 
-static bool try_undo_loss(struct l4_tcp *c, const struct l4_seg *s, const struct l4_ack *a, bool frto)
+static bool try_undo_loss(
+    struct l4_tcp *c, const struct l4_seg *s, const struct l4_ack *a, bool frto)
 {
 	if (!frto && !may_undo(c, s, a))
 		return false;
@@ -209,7 +213,8 @@ static void mark_newreno(struct l4_tcp *c, struct l4_ack *a)
 		if (!(t->flags & L4_TX_LOST)) {
 			l4_sb_mark_lost(c, sb->head);
 			a->lost++;
-			c->rtx_why = (struct l4_why){ .code = partial ? L4_WHY_RTX_NEWRENO : L4_WHY_RTX_DUPACK,
+			c->rtx_why = (struct l4_why){ .code = partial ? L4_WHY_RTX_NEWRENO
+								      : L4_WHY_RTX_DUPACK,
 				.a = c->dupacks };
 		}
 	}
@@ -232,7 +237,8 @@ static void detect_loss(struct l4_tcp *c, struct l4_ack *a)
 	uint32_t before = a->lost;
 	l4_rack_detect(c, a, a->now);
 	if (a->lost != before)
-		c->rtx_why = (struct l4_why){ .code = L4_WHY_RTX_RACK, .a = (int64_t)c->rack.reo_wnd,
+		c->rtx_why = (struct l4_why){ .code = L4_WHY_RTX_RACK,
+			.a = (int64_t)c->rack.reo_wnd,
 			.b = (int64_t)c->rack.rtt };
 }
 
@@ -251,7 +257,8 @@ static void in_loss(struct l4_tcp *c, const struct l4_seg *s, struct l4_ack *a)
 				c->frto = false; /* step 3a: a genuine loss */
 		} else if (a->acked_bytes && !recovered) {
 			c->recovery_point = c->snd_nxt; /* step 2b: probe with new data */
-			if (l4_seq_lt(c->snd_nxt, c->snd_end) && c->snd_nxt - c->snd_una < c->snd_wnd) {
+			if (l4_seq_lt(c->snd_nxt, c->snd_end) &&
+			    c->snd_nxt - c->snd_una < c->snd_wnd) {
 				c->frto_new = 2;
 				return;
 			}
@@ -278,8 +285,10 @@ static void in_recovery(struct l4_tcp *c, const struct l4_seg *s, struct l4_ack 
 			undo(c, true, 1);
 		} else {
 			end_reduction(c);
-			/* RFC 6582 3.2, full ACK; RFC 8985 6.2: reo_wnd persists for 16 recoveries */
-			c->undo_valid = c->undo_valid && c->undo_any; /* late D-SACKs may still tell */
+			/* RFC 6582 3.2, full ACK; RFC 8985 6.2: reo_wnd persists for 16 recoveries
+			 */
+			c->undo_valid =
+			    c->undo_valid && c->undo_any; /* late D-SACKs may still tell */
 		}
 		if (c->rack.reo_wnd_persist && !--c->rack.reo_wnd_persist)
 			c->rack.reo_wnd_mult = 1;
@@ -306,7 +315,8 @@ static void note_reordering(struct l4_tcp *c, const struct l4_ack *a)
 	if (!a->reordered)
 		return;
 	if (!c->rack.reordering_seen)
-		l4_tcp_trace(c, L4_TRACE_TCP_REORDER, 0, c->rack.reo_wnd_mult, c->fack - a->reord_low, 0, 0);
+		l4_tcp_trace(
+		    c, L4_TRACE_TCP_REORDER, 0, c->rack.reo_wnd_mult, c->fack - a->reord_low, 0, 0);
 	c->rack.reordering_seen = true;
 	c->reord_seen++;
 	uint32_t dist = c->snd_mss ? (c->fack - a->reord_low) / c->snd_mss + 1 : 1;
@@ -331,7 +341,8 @@ void l4_recovery_on_ack(struct l4_tcp *c, struct l4_ack *a, uint32_t ack)
 		} else if (a->dup && c->sb.n) {
 			if (c->dupacks < UINT8_MAX)
 				c->dupacks++;
-			/* never more than are outstanding: spoofed duplicates gain nothing (RFC 5681 3.2) */
+			/* never more than are outstanding: spoofed duplicates gain nothing (RFC
+			 * 5681 3.2) */
 			if (c->reno_sacked + 1 < c->sb.n) {
 				c->reno_sacked++;
 				a->delivered++;
@@ -397,8 +408,9 @@ void l4_recovery_on_reo(struct l4_tcp *c, l4_time now)
 	l4_rack_detect(c, &a, now);
 	if (!a.lost)
 		return;
-	c->rtx_why = (struct l4_why){ .code = L4_WHY_RTX_RACK, .a = (int64_t)c->rack.reo_wnd,
-		.b = (int64_t)c->rack.rtt };
+	c->rtx_why = (struct l4_why){
+		.code = L4_WHY_RTX_RACK, .a = (int64_t)c->rack.reo_wnd, .b = (int64_t)c->rack.rtt
+	};
 	if (c->ca_state < L4_CA_RECOVERY) {
 		enter_recovery(c, NULL);
 		if (!c->cc->full_control)
@@ -453,7 +465,8 @@ void l4_recovery_on_rto(struct l4_tcp *c, l4_time now)
 	c->recovery_point = c->snd_nxt;
 	c->cwnd_cnt = 0;
 	c->cwnd = l4_in_flight(c) + 1;
-	c->rtx_why = (struct l4_why){ .code = L4_WHY_RTX_RTO, .a = (int64_t)c->rto, .b = c->backoff };
+	c->rtx_why =
+	    (struct l4_why){ .code = L4_WHY_RTX_RTO, .a = (int64_t)c->rto, .b = c->backoff };
 	l4_tcp_set_ca_state(c, L4_CA_LOSS);
 	if (c->ts->env.trace)
 		trace_cwnd(c);
@@ -464,7 +477,8 @@ void l4_recovery_idle_restart(struct l4_tcp *c, l4_time now)
 {
 	if (c->cc->on_restart)
 		c->cc->on_restart(c, now);
-	if (!c->ts->cfg.slow_start_after_idle || c->cc->full_control || c->sb.n || !c->last_data_out)
+	if (!c->ts->cfg.slow_start_after_idle || c->cc->full_control || c->sb.n ||
+	    !c->last_data_out)
 		return;
 	l4_time idle = now - c->last_data_out;
 	if (idle <= c->rto)
@@ -472,7 +486,8 @@ void l4_recovery_idle_restart(struct l4_tcp *c, l4_time now)
 	uint32_t restart = c->ts->cfg.initial_window;
 	if (restart > c->cwnd)
 		return;
-	/* keep three quarters as ssthresh (RFC 2861, RFC 7661), halve the window for each RTO idle */
+	/* keep three quarters as ssthresh (RFC 2861, RFC 7661), halve the window for each RTO idle
+	 */
 	uint32_t keep = c->cwnd - c->cwnd / 4;
 	if (c->ssthresh != UINT32_MAX && keep > c->ssthresh)
 		c->ssthresh = keep;

@@ -17,8 +17,8 @@ void l4_tcp_rto_reset(struct l4_tcp *c)
 	}
 	l4_time var = 4 * c->rttvar;
 	if (var < cfg->rto_min)
-		var = cfg->rto_min; /* the floor holds for the variance part, as kernels do: an RTO of at
-				     * least SRTT + 200 ms; RFC 6298 2.4 would have 1 s */
+		var = cfg->rto_min; /* the floor holds for the variance part, as kernels do: an RTO
+				     * of at least SRTT + 200 ms; RFC 6298 2.4 would have 1 s */
 	l4_time rto = c->srtt + var;
 	c->rto = rto > cfg->rto_max ? cfg->rto_max : rto;
 }

@@ -283,8 +283,8 @@ void l4_sb_ack(struct l4_tcp *c, uint32_t ack, struct l4_ack *a)
 		sb->head = (sb->head + 1) & (sb->cap - 1);
 		sb->n--;
 	}
-	/* RFC 6298 3: the oldest, so that the delay of a delayed ACK is in it; no sample from an ACK
-	 * that also covers a retransmission. The newest is what congestion control wants. */
+	/* RFC 6298 3: the oldest, so that the delay of a delayed ACK is in it; no sample from an
+	 * ACK that also covers a retransmission. The newest is what congestion control wants. */
 	if (oldest && !a->retx_acked && a->now >= oldest)
 		a->rtt = a->now - oldest;
 	if (newest && a->now >= newest)
@@ -340,7 +340,8 @@ void l4_sb_sack(struct l4_tcp *c, const struct l4_seg *s, struct l4_ack *a)
 			c->ts->ctr.sack_discard++;
 			continue;
 		}
-		/* RFC 2883 4: the first block is a D-SACK when it lies below the ACK, or inside the second */
+		/* RFC 2883 4: the first block is a D-SACK when it lies below the ACK, or inside the
+		 * second */
 		if (i == 0 && (l4_seq_leq(end, ack) ||
 				  (o->sack_n > 1 && l4_seq_geq(start, o->sack[1].start) &&
 				      l4_seq_leq(end, o->sack[1].end)))) {
@@ -350,7 +351,8 @@ void l4_sb_sack(struct l4_tcp *c, const struct l4_seg *s, struct l4_ack *a)
 				a->dsack = true;
 				c->dsack_dups++;
 				c->ts->ctr.dsack_recv++;
-				if (c->undo_valid && c->undo_retrans && l4_seq_gt(end, c->undo_marker))
+				if (c->undo_valid && c->undo_retrans &&
+				    l4_seq_gt(end, c->undo_marker))
 					c->undo_retrans--;
 			}
 			if (l4_seq_leq(end, ack))
@@ -400,7 +402,7 @@ void l4_sb_resize_segments(struct l4_tcp *c, uint32_t mss)
 			*d = t;
 			d->seq = t.seq + off;
 			d->len = n;
-			d->flags &= (uint8_t)~(L4_TX_LISTED | L4_TX_FIN | L4_TX_PROBE);
+			d->flags &= (uint8_t) ~(L4_TX_LISTED | L4_TX_FIN | L4_TX_PROBE);
 			off += n;
 			if (off == data && fin) {
 				d->len++;

@@ -40,8 +40,8 @@ static int grow_spans(struct l4_tcp *c)
 
 static struct l4_chunk *chunk_new(struct l4_tcp *c, uint32_t cap)
 {
-	struct l4_chunk *k = cap ? l4_tcp_buf_alloc(c->ts, sizeof *k + cap) :
-	    l4_tcp_alloc(c->ts, sizeof *k);
+	struct l4_chunk *k =
+	    cap ? l4_tcp_buf_alloc(c->ts, sizeof *k + cap) : l4_tcp_alloc(c->ts, sizeof *k);
 	if (!k)
 		return NULL;
 	*k = (struct l4_chunk){ .refs = 1, .cap = cap, .data = cap ? (uint8_t *)(k + 1) : NULL };
@@ -84,8 +84,8 @@ int64_t l4_sndbuf_append(struct l4_tcp *c, const void *data, size_t len)
 		if (!s || s->eor || !k->cap || k->used == k->cap ||
 		    s->data + s->len != k->data + k->used) {
 			size_t left = len - done;
-			struct l4_chunk *fresh = chunk_new(c, left > CHUNK_SMALL || b->bytes ? CHUNK_LARGE :
-								CHUNK_SMALL);
+			struct l4_chunk *fresh = chunk_new(
+			    c, left > CHUNK_SMALL || b->bytes ? CHUNK_LARGE : CHUNK_SMALL);
 			if (!fresh)
 				fresh = chunk_new(c, CHUNK_SMALL);
 			s = fresh ? push_span(c, fresh, fresh->data) : NULL;
@@ -192,8 +192,8 @@ static uint32_t find_span(const struct l4_sndbuf *b, uint32_t seq)
 	return lo;
 }
 
-uint32_t l4_sndbuf_pieces(struct l4_tcp *c, uint32_t seq, uint32_t *len, struct l4_piece *out,
-    uint32_t max)
+uint32_t l4_sndbuf_pieces(
+    struct l4_tcp *c, uint32_t seq, uint32_t *len, struct l4_piece *out, uint32_t max)
 {
 	struct l4_sndbuf *b = &c->snd;
 	uint32_t want = *len, got = 0, n = 0;

@@ -62,11 +62,11 @@ uint32_t l4_tcp_hash(const struct l4_tcp_stack *ts, const struct l4_endpoint *lo
 static bool same_end(const struct l4_endpoint *a, const struct l4_endpoint *b)
 {
 	return a->port == b->port && l4_addr_eq(&a->addr, &b->addr) &&
-	    (a->ifindex == b->ifindex || a->ifindex == 0 || b->ifindex == 0);
+	       (a->ifindex == b->ifindex || a->ifindex == 0 || b->ifindex == 0);
 }
 
-static void node_ends(const struct l4_hnode *n, const struct l4_endpoint **local,
-    const struct l4_endpoint **remote)
+static void node_ends(
+    const struct l4_hnode *n, const struct l4_endpoint **local, const struct l4_endpoint **remote)
 {
 	switch ((enum l4_hkind)n->kind) {
 	case L4_H_CONN:
@@ -84,8 +84,8 @@ static void node_ends(const struct l4_hnode *n, const struct l4_endpoint **local
 	}
 }
 
-struct l4_hnode *l4_tcp_find(struct l4_tcp_stack *ts, const struct l4_endpoint *local,
-    const struct l4_endpoint *remote)
+struct l4_hnode *l4_tcp_find(
+    struct l4_tcp_stack *ts, const struct l4_endpoint *local, const struct l4_endpoint *remote)
 {
 	uint32_t hash = l4_tcp_hash(ts, local, remote);
 	for (struct l4_hnode *n = ts->bucket[hash & (ts->n_buckets - 1)]; n; n = n->next) {
@@ -165,7 +165,9 @@ static int grow_slots(struct l4_tcp_stack *ts)
 	if (ts->n_slots)
 		memcpy(s, ts->slot, ts->n_slots * sizeof *s);
 	for (uint32_t i = ts->n_slots; i < n; i++)
-		s[i] = (struct l4_slot){ .c = NULL, .gen = 1, .next_free = i + 1 < n ? i + 1 : UINT32_MAX };
+		s[i] = (struct l4_slot){
+			.c = NULL, .gen = 1, .next_free = i + 1 < n ? i + 1 : UINT32_MAX
+		};
 	l4_tcp_free(ts, ts->slot, ts->n_slots * sizeof *s);
 	ts->free_slot = ts->n_slots;
 	ts->slot = s;
@@ -307,7 +309,7 @@ static void list_del(struct l4_tcp_list *l, struct l4_tcp *c)
 	c->ready_next = c->ready_prev = NULL;
 }
 
-void l4_tcp_ready(struct l4_tcp *c)
+void l4_tcp_make_ready(struct l4_tcp *c)
 {
 	if (c->in_ready || c->detached)
 		return;
@@ -340,7 +342,7 @@ void l4_tcp_stack_wake(struct l4_tcp_stack *ts, l4_time now)
 	while (c) {
 		struct l4_tcp *next = c->ready_next;
 		l4_tcp_unready(c);
-		l4_tcp_ready(c);
+		l4_tcp_make_ready(c);
 		c = next;
 	}
 }
@@ -350,7 +352,7 @@ void l4_tcp_stack_wake(struct l4_tcp_stack *ts, l4_time now)
 void l4_tcp_event(struct l4_tcp *c, uint32_t bits)
 {
 	c->ev_bits |= bits;
-	if (c->in_events || c->orphan || !c->ep)
+	if (c->in_events || c->orphan || !c->ep || c->parent) /* not accepted yet: kept */
 		return;
 	c->in_events = true;
 	c->ts->env.event(c->ts->env.ctx, c->ep);
@@ -361,7 +363,8 @@ bool l4_tcps_event(struct l4_tcp_stack *ts, l4_ep ep, struct l4_event *e)
 	struct l4_tcp *c = l4_tcp_from_ep(ts, ep);
 	if (!c)
 		return false;
-	*e = (struct l4_event){ .ep = ep, .bits = c->ev_bits, .user = c->user, .token = c->zc_done };
+	*e =
+	    (struct l4_event){ .ep = ep, .bits = c->ev_bits, .user = c->user, .token = c->zc_done };
 	if (c->ev_bits & L4_EV_ERROR)
 		e->err = c->err ? c->err : c->soft_err;
 	c->ev_bits = 0;
@@ -376,15 +379,19 @@ void l4_tcp_drop(struct l4_tcp_stack *ts, struct l4_tcp *c, unsigned reason, con
 		c->drops++;
 	if (!ts->env.trace)
 		return;
-	struct l4_trace_event ev = { .time = ts->now, .kind = L4_TRACE_DROP,
-		.reason = (uint16_t)reason, .ep = c ? c->ep : 0, .v = { s ? s->ifindex : 0, s ? s->len : 0 } };
+	struct l4_trace_event ev = { .time = ts->now,
+		.kind = L4_TRACE_DROP,
+		.reason = (uint16_t)reason,
+		.ep = c ? c->ep : 0,
+		.v = { s ? s->ifindex : 0, s ? s->len : 0 } };
 	ts->env.trace(ts->env.ctx, &ev);
 }
 
 const char *l4_tcp_state_name(unsigned state)
 {
-	static const char *const name[] = { "?", "ESTABLISHED", "SYN-SENT", "SYN-RECEIVED", "FIN-WAIT-1",
-		"FIN-WAIT-2", "TIME-WAIT", "CLOSED", "CLOSE-WAIT", "LAST-ACK", "LISTEN", "CLOSING" };
+	static const char *const name[] = { "?", "ESTABLISHED", "SYN-SENT", "SYN-RECEIVED",
+		"FIN-WAIT-1", "FIN-WAIT-2", "TIME-WAIT", "CLOSED", "CLOSE-WAIT", "LAST-ACK",
+		"LISTEN", "CLOSING" };
 	return state < sizeof name / sizeof name[0] ? name[state] : "?";
 }
 
@@ -392,14 +399,14 @@ const char *l4_tcp_state_name(unsigned state)
 /* Which states may follow which (RFC 9293 3.3.2, figure 5, with abort and Fast Open). */
 static const uint16_t moves[] = {
 	[L4_TCP_CLOSED] = BIT(L4_TCP_LISTEN) | BIT(L4_TCP_SYN_SENT) | BIT(L4_TCP_SYN_RECEIVED) |
-	    BIT(L4_TCP_ESTABLISHED),
+			  BIT(L4_TCP_ESTABLISHED),
 	[L4_TCP_LISTEN] = BIT(L4_TCP_CLOSED) | BIT(L4_TCP_SYN_SENT),
 	[L4_TCP_SYN_SENT] = BIT(L4_TCP_CLOSED) | BIT(L4_TCP_SYN_RECEIVED) | BIT(L4_TCP_ESTABLISHED),
 	[L4_TCP_SYN_RECEIVED] = BIT(L4_TCP_CLOSED) | BIT(L4_TCP_ESTABLISHED) |
-	    BIT(L4_TCP_FIN_WAIT_1) | BIT(L4_TCP_CLOSE_WAIT),
+				BIT(L4_TCP_FIN_WAIT_1) | BIT(L4_TCP_CLOSE_WAIT),
 	[L4_TCP_ESTABLISHED] = BIT(L4_TCP_CLOSED) | BIT(L4_TCP_FIN_WAIT_1) | BIT(L4_TCP_CLOSE_WAIT),
 	[L4_TCP_FIN_WAIT_1] = BIT(L4_TCP_CLOSED) | BIT(L4_TCP_FIN_WAIT_2) | BIT(L4_TCP_CLOSING) |
-	    BIT(L4_TCP_TIME_WAIT),
+			      BIT(L4_TCP_TIME_WAIT),
 	[L4_TCP_FIN_WAIT_2] = BIT(L4_TCP_CLOSED) | BIT(L4_TCP_TIME_WAIT),
 	[L4_TCP_CLOSING] = BIT(L4_TCP_CLOSED) | BIT(L4_TCP_TIME_WAIT),
 	[L4_TCP_TIME_WAIT] = BIT(L4_TCP_CLOSED),
@@ -442,8 +449,8 @@ void l4_tcp_done(struct l4_tcp *c, int err)
 		l4_tcp_conn_free(c);
 		return;
 	}
-	l4_tcp_event(c, err ? L4_EV_ERROR | L4_EV_CLOSED | L4_EV_READABLE | L4_EV_WRITABLE :
-	    L4_EV_CLOSED | L4_EV_READABLE | L4_EV_WRITABLE);
+	l4_tcp_event(c, err ? L4_EV_ERROR | L4_EV_CLOSED | L4_EV_READABLE | L4_EV_WRITABLE
+			    : L4_EV_CLOSED | L4_EV_READABLE | L4_EV_WRITABLE);
 }
 
 /* --- Making and freeing --- */
@@ -523,6 +530,13 @@ void l4_tcp_stack_input(struct l4_tcp_stack *ts, const struct l4_seg *s, l4_time
 {
 	advance(ts, now);
 	ts->ctr.in_segs += s->n_segs;
+	/* flags that make no segment (security policy; RFC 9293 has no use for them) */
+	uint16_t f = s->h.flags & 0x3f;
+	if (!(f & (L4_TCPF_SYN | L4_TCPF_ACK | L4_TCPF_RST | L4_TCPF_FIN)) ||
+	    ((f & L4_TCPF_SYN) && (f & (L4_TCPF_RST | L4_TCPF_FIN)))) {
+		l4_tcp_drop(ts, NULL, L4_DROP_TCP_FLAGS, s);
+		return;
+	}
 	struct l4_hnode *n = l4_tcp_find(ts, &s->dst, &s->src);
 	if (n) {
 		switch ((enum l4_hkind)n->kind) {
@@ -582,7 +596,8 @@ int l4_tcp_stack_pull(struct l4_tcp_stack *ts, unsigned ifindex, struct l4_seg_o
 			continue;
 		}
 		if (r < 0) {
-			/* RFC 1122 4.2.3.9: no route is a soft error of a connection; it waits for its timer */
+			/* RFC 1122 4.2.3.9: no route is a soft error of a connection; it waits for
+			 * its timer */
 			c->soft_err = r;
 			l4_tcp_unready(c);
 			if (c->state == L4_TCP_SYN_SENT && r != L4_EUNREACH)
@@ -591,7 +606,7 @@ int l4_tcp_stack_pull(struct l4_tcp_stack *ts, unsigned ifindex, struct l4_seg_o
 		}
 		if (l4_tcp_conn_pull(c, o, ts->now)) {
 			/* turn about: the next pull serves the next connection */
-			if (!c->detached && c->in_ready && l->head == c && l->tail != c && !o->gso_size) {
+			if (l->head == c && l->tail != c && !c->burst_left) {
 				list_del(l, c);
 				list_add(l, c);
 			}

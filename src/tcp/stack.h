@@ -15,14 +15,14 @@ struct l4_tcp_stack;
 
 /* How to reach a peer; filled by the host's route(), kept in the connection. */
 struct l4_path {
-	uint32_t nh;          /* the host's: index of the next hop it chose */
-	uint32_t nh_gen;      /* the host's: to see that nh is stale */
+	uint32_t nh;     /* the host's: index of the next hop it chose */
+	uint32_t nh_gen; /* the host's: to see that nh is stale */
 	uint16_t ifindex;
-	uint16_t mtu;         /* path MTU known now: IP packet bytes */
-	uint16_t if_mtu;      /* of the interface: what we can receive */
-	bool local;           /* loops back to this host */
-	bool tso;             /* super-segments may be pulled */
-	uint32_t gso_max;     /* bytes of the largest super-segment's payload and headers */
+	uint16_t mtu;     /* path MTU known now: IP packet bytes */
+	uint16_t if_mtu;  /* of the interface: what we can receive */
+	bool local;       /* loops back to this host */
+	bool tso;         /* super-segments may be pulled */
+	uint32_t gso_max; /* bytes of the largest super-segment's payload and headers */
 };
 
 /* A segment received, checked by the host: lengths, IP header, checksum right, destination ours. */
@@ -32,27 +32,27 @@ struct l4_seg {
 	const struct l4_piece *pieces; /* payload starts `skip` bytes into pieces[0] */
 	uint32_t n_pieces;
 	uint32_t skip;
-	uint32_t len;     /* payload bytes */
-	uint8_t tos;      /* DS field with ECN bits */
+	uint32_t len; /* payload bytes */
+	uint8_t tos;  /* DS field with ECN bits */
 	uint8_t ttl;
 	uint16_t ifindex;
-	uint16_t n_segs;  /* wire segments joined into this one (GRO), at least 1 */
-	l4_time time;     /* arrival of the (last) segment */
+	uint16_t n_segs; /* wire segments joined into this one (GRO), at least 1 */
+	l4_time time;    /* arrival of the (last) segment */
 };
 
 /* A segment to send. The host adds IP and link headers and finishes the checksum. */
 struct l4_seg_out {
 	struct l4_endpoint src, dst;
-	struct l4_path *path;    /* NULL for replies without a connection: route by dst */
-	struct l4_tcp_hdr h;     /* hdr_len is computed by l4_tcp_emit */
+	struct l4_path *path; /* NULL for replies without a connection: route by dst */
+	struct l4_tcp_hdr h;  /* hdr_len is computed by l4_tcp_emit */
 	struct l4_piece pieces[L4_FRAME_PIECES - 1];
 	uint32_t n_pieces;
-	uint32_t len;            /* payload bytes */
-	uint16_t gso_size;       /* payload bytes per segment when len is larger, else 0 */
-	uint8_t ttl;             /* 0: the host's default */
-	uint8_t tos;             /* DS field with ECN bits */
-	bool df;                 /* IPv4 don't-fragment */
-	uint32_t flow_label;     /* IPv6, 20 bits (RFC 6437) */
+	uint32_t len;        /* payload bytes */
+	uint16_t gso_size;   /* payload bytes per segment when len is larger, else 0 */
+	uint8_t ttl;         /* 0: the host's default */
+	uint8_t tos;         /* DS field with ECN bits */
+	bool df;             /* IPv4 don't-fragment */
+	uint32_t flow_label; /* IPv6, 20 bits (RFC 6437) */
 	struct l4_why why;
 };
 
@@ -61,24 +61,26 @@ struct l4_tcp_env {
 	void *ctx;
 	void *(*alloc)(void *ctx, size_t size);
 	void (*free)(void *ctx, void *p, size_t size);
-	/* Fills *path for local -> remote and, when local->addr is any, chooses it. 0, L4_ENOROUTE, or
-	 * L4_ENOADDR when local is not ours. */
+	/* Fills *path for local -> remote and, when local->addr is any, chooses it. 0, L4_ENOROUTE,
+	 * or L4_ENOADDR when local is not ours. */
 	int (*route)(void *ctx, struct l4_endpoint *local, const struct l4_endpoint *remote,
 	    struct l4_path *path);
-	/* Whether a segment on this path can leave now: 1 yes; 0 not yet, resolution is under way and
-	 * l4_tcp_stack_wake follows; L4_EUNREACH when resolution failed for now; L4_ENOROUTE or
+	/* Whether a segment on this path can leave now: 1 yes; 0 not yet, resolution is under way
+	 * and l4_tcp_stack_wake follows; L4_EUNREACH when resolution failed for now; L4_ENOROUTE or
 	 * L4_ENOADDR. Refreshes a stale path. */
-	int (*path_ready)(void *ctx, const struct l4_endpoint *local, const struct l4_endpoint *remote,
-	    struct l4_path *path, l4_time now);
+	int (*path_ready)(void *ctx, const struct l4_endpoint *local,
+	    const struct l4_endpoint *remote, struct l4_path *path, l4_time now);
 	/* The peer answers: its neighbour entry is reachable (RFC 4861 7.3.1). */
 	void (*path_confirm)(void *ctx, struct l4_path *path, l4_time now);
 	/* Lowers the path MTU towards remote in the host's cache; returns the MTU now believed. */
-	uint32_t (*set_pmtu)(void *ctx, const struct l4_endpoint *remote, uint32_t mtu, l4_time now);
+	uint32_t (*set_pmtu)(
+	    void *ctx, const struct l4_endpoint *remote, uint32_t mtu, l4_time now);
 	/* Sends at once a small segment that has no connection: RST, cookie, ACK of TIME-WAIT. */
 	void (*reply)(void *ctx, const struct l4_seg_out *o, l4_time now);
 	bool (*is_local)(void *ctx, const struct l4_addr *a, unsigned ifindex);
-	/* Adds bits to the endpoint's entry in the event queue. The stack keeps what is shown in the
-	 * event in the connection; the host reads it with l4_tcps_event when it hands it out. */
+	/* Adds bits to the endpoint's entry in the event queue. The stack keeps what is shown in
+	 * the event in the connection; the host reads it with l4_tcps_event when it hands it out.
+	 */
 	void (*event)(void *ctx, l4_ep ep);
 	/* A connection has something to send on this interface: pull. */
 	void (*kick)(void *ctx, unsigned ifindex);
@@ -87,8 +89,8 @@ struct l4_tcp_env {
 };
 
 /* Handles: bits 60..62 the kind, 32..55 the generation, 0..31 the index. */
-#define L4_EP_TCP ((l4_ep)1 << 60)
-#define L4_EP_UDP ((l4_ep)2 << 60)
+#define L4_EP_TCP      ((l4_ep)1 << 60)
+#define L4_EP_UDP      ((l4_ep)2 << 60)
 #define L4_EP_KIND(ep) ((ep) & ((l4_ep)7 << 60))
 
 /* Size of the stack's own memory is the limits'; config and limits are copied. secret keys the hash
@@ -113,7 +115,8 @@ void l4_tcp_stack_tick(struct l4_tcp_stack *ts, l4_time now);
 
 /* An ICMP error that quotes a segment of ours (src is our end). seq is the quoted sequence number;
  * has_seq says whether it was there. err: L4_EMSGSIZE with mtu, L4_EREFUSED, L4_EUNREACH;
- * hard says whether RFC 1122 4.2.3.9 calls it a hard error. Checked against the window (RFC 5927). */
+ * hard says whether RFC 1122 4.2.3.9 calls it a hard error. Checked against the window (RFC 5927).
+ */
 void l4_tcp_stack_icmp(struct l4_tcp_stack *ts, const struct l4_endpoint *src,
     const struct l4_endpoint *dst, bool has_seq, uint32_t seq, int err, bool hard, uint32_t mtu,
     l4_time now);
@@ -128,18 +131,18 @@ bool l4_tcps_event(struct l4_tcp_stack *ts, l4_ep ep, struct l4_event *e);
 l4_ep l4_tcps_new(struct l4_tcp_stack *ts, void *user);
 int l4_tcps_bind(struct l4_tcp_stack *ts, l4_ep ep, const struct l4_endpoint *local);
 int l4_tcps_listen(struct l4_tcp_stack *ts, l4_ep ep, uint32_t backlog, l4_time now);
-l4_ep l4_tcps_accept(struct l4_tcp_stack *ts, l4_ep ep, struct l4_endpoint *remote, void *user,
-    l4_time now);
-int l4_tcps_connect(struct l4_tcp_stack *ts, l4_ep ep, const struct l4_endpoint *remote,
-    l4_time now);
-int64_t l4_tcps_send(struct l4_tcp_stack *ts, l4_ep ep, const void *data, size_t len, int flags,
-    l4_time now);
+l4_ep l4_tcps_accept(
+    struct l4_tcp_stack *ts, l4_ep ep, struct l4_endpoint *remote, void *user, l4_time now);
+int l4_tcps_connect(
+    struct l4_tcp_stack *ts, l4_ep ep, const struct l4_endpoint *remote, l4_time now);
+int64_t l4_tcps_send(
+    struct l4_tcp_stack *ts, l4_ep ep, const void *data, size_t len, int flags, l4_time now);
 int64_t l4_tcps_sendto(struct l4_tcp_stack *ts, l4_ep ep, const struct l4_endpoint *remote,
     const void *data, size_t len, int flags, l4_time now);
 int64_t l4_tcps_send_zc(struct l4_tcp_stack *ts, l4_ep ep, const void *data, size_t len, int flags,
     uint64_t token, l4_time now);
-int64_t l4_tcps_recv(struct l4_tcp_stack *ts, l4_ep ep, void *buf, size_t len, int flags,
-    l4_time now);
+int64_t l4_tcps_recv(
+    struct l4_tcp_stack *ts, l4_ep ep, void *buf, size_t len, int flags, l4_time now);
 int l4_tcps_peek(struct l4_tcp_stack *ts, l4_ep ep, struct l4_piece pieces[2]);
 int l4_tcps_consume(struct l4_tcp_stack *ts, l4_ep ep, size_t n, l4_time now);
 int l4_tcps_shutdown(struct l4_tcp_stack *ts, l4_ep ep, l4_time now);

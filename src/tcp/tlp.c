@@ -1,6 +1,6 @@
 /* Tail loss probes (RFC 8985 7): when the end of a flight is not acknowledged in about two round
- * trips, one more segment is sent, so that SACKs come back and RACK repairs the tail without waiting
- * for the retransmission timeout. */
+ * trips, one more segment is sent, so that SACKs come back and RACK repairs the tail without
+ * waiting for the retransmission timeout. */
 #include "tcp/conn.h"
 
 /* Worst case delayed ACK of the peer (RFC 8985 7.2, WCDelAckT). */
@@ -34,7 +34,7 @@ void l4_tcp_tlp_fire(struct l4_tcp *c, l4_time now)
 	c->probe_now = 3;
 	l4_tcp_trace(c, L4_TRACE_TCP_TLP, 0, (int64_t)(2 * c->srtt), l4_in_flight(c), 0, 0);
 	l4_tcp_rearm_rto(c, now);
-	l4_tcp_ready(c);
+	l4_tcp_make_ready(c);
 }
 
 /* RFC 8985 7.4.2: what the ACK says about the probe. */
@@ -47,8 +47,8 @@ void l4_tcp_tlp_on_ack(struct l4_tcp *c, const struct l4_ack *a, uint32_t ack)
 	} else if (a->dsack) {
 		c->tlp_active = false; /* the original had arrived as well */
 	} else if (l4_seq_gt(ack, c->tlp_end_seq)) {
-		/* acknowledged beyond the probe with no word of a duplicate: it repaired a loss, which
-		 * congestion control must hear of */
+		/* acknowledged beyond the probe with no word of a duplicate: it repaired a loss,
+		 * which congestion control must hear of */
 		c->tlp_active = false;
 		if (c->ca_state < L4_CA_CWR) {
 			l4_recovery_enter_cwr(c, a->now);

@@ -1,0 +1,66 @@
+/* What must not be guessed: initial sequence numbers (RFC 6528), ephemeral ports (RFC 6056), the
+ * offset of timestamps (RFC 7323 5.4). Each is a keyed hash of the ends, with a key or a prefix of
+ * its own, so that none tells anything about another. */
+#include "tcp/conn.h"
+
+static uint64_t hash_ends(const uint8_t key[16], const struct l4_endpoint *local,
+    const struct l4_endpoint *remote, uint16_t local_port)
+{
+	uint8_t t[L4_TUPLE_LEN];
+	memcpy(t, local->addr.b, 16);
+	memcpy(t + 16, remote->addr.b, 16);
+	memcpy(t + 32, &local_port, 2);
+	memcpy(t + 34, &remote->port, 2);
+	return l4_siphash24_tuple(key, t);
+}
+
+/* RFC 6528 3: ISN = M + F(ends, secret), M counting every 4 microseconds. */
+uint32_t l4_tcp_isn(struct l4_tcp_stack *ts, const struct l4_endpoint *local,
+    const struct l4_endpoint *remote, l4_time now)
+{
+	return (uint32_t)(now / (4 * L4_USEC)) +
+	       (uint32_t)hash_ends(ts->key_isn, local, remote, local->port);
+}
+
+uint32_t l4_tcp_ts_offset(
+    struct l4_tcp_stack *ts, const struct l4_endpoint *local, const struct l4_endpoint *remote)
+{
+	/* by addresses only: a new connection between the same hosts goes on counting (RFC 6191) */
+	struct l4_endpoint r = *remote;
+	r.port = 0;
+	return (uint32_t)(hash_ends(ts->key_port, local, &r, 0xffff) >> 32);
+}
+
+/* RFC 6056 3.3.4, double-hash: an offset by the ends and a counter, so that ports of one
+ * destination go up and tell nothing about those of others. */
+int l4_tcp_pick_port(struct l4_tcp_stack *ts, struct l4_tcp *c, l4_time now)
+{
+	uint32_t low = ts->cfg.port_low, n = (uint32_t)ts->cfg.port_high - low + 1;
+	uint32_t off = (uint32_t)hash_ends(ts->key_port, &c->local, &c->remote, 0);
+	(void)now;
+	for (uint32_t i = 0; i < n; i++) {
+		uint16_t port = (uint16_t)(low + (off + ts->port_counter++) % n);
+		bool taken = false;
+		for (struct l4_tcp *b = ts->bind_bucket[port % L4_PORT_BUCKETS]; b && !taken;
+		     b = b->bind_next)
+			taken = b->local.port == port && b->state == L4_TCP_LISTEN;
+		if (taken)
+			continue;
+		c->local.port = port;
+		struct l4_hnode *h = l4_tcp_find(ts, &c->local, &c->remote);
+		if (!h)
+			return 0;
+		if (h->kind == L4_H_TW && ts->cfg.tw_reuse) {
+			struct l4_tcp_tw *t = (struct l4_tcp_tw *)(void *)h;
+			/* RFC 6191 2: a second later its timestamps tell old from new */
+			if (t->ts_ok && now - t->ts_recent_time > L4_SEC) {
+				c->iss = t->snd_nxt + 65536;
+				l4_tcp_tw_free(ts, t);
+				ts->ctr.time_wait_recycled++;
+				return 0;
+			}
+		}
+	}
+	c->local.port = 0;
+	return L4_EINUSE;
+}
