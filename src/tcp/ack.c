@@ -43,7 +43,7 @@ static void maybe_writable(struct l4_tcp *c)
 		return;
 	if (l4_sndbuf_room(c) < c->sndbuf / 3)
 		return;
-	if (c->snd_end - c->snd_nxt >= c->opt_notsent_lowat)
+	if (l4_unsent(c) >= c->opt_notsent_lowat)
 		return;
 	c->app_wants_write = false;
 	l4_tcp_event(c, L4_EV_WRITABLE);

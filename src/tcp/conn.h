@@ -630,6 +630,11 @@ static inline uint32_t l4_in_flight(const struct l4_tcp *c)
 	uint32_t n = l4_sb_in_flight(&c->sb);
 	return n > c->reno_sacked ? n - c->reno_sacked : 0;
 }
+/* Bytes written and not yet sent once; 0 after the FIN. */
+static inline uint32_t l4_unsent(const struct l4_tcp *c)
+{
+	return l4_seq_lt(c->snd_nxt, c->snd_end) ? c->snd_end - c->snd_nxt : 0;
+}
 /* Removes what ack covers and marks what the SACK blocks cover; fills *a. */
 void l4_sb_ack(struct l4_tcp *c, uint32_t ack, struct l4_ack *a);
 void l4_sb_sack(struct l4_tcp *c, const struct l4_seg *s, struct l4_ack *a);

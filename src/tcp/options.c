@@ -107,7 +107,7 @@ int l4_tcps_set(struct l4_tcp_stack *ts, l4_ep ep, int option, int64_t v, l4_tim
 		c->opt_cork = v != 0;
 		if (!v) {
 			c->push_seq = c->snd_end;
-			c->sws_override = c->snd_end != c->snd_nxt;
+			c->sws_override = l4_unsent(c) > 0;
 			l4_tcp_output_check(c, now);
 		}
 		return 0;

@@ -177,6 +177,8 @@ static int pull_syn(struct l4_tcp *c, struct l4_seg_out *o, l4_time now)
 	const struct l4_tcp_config *cfg = &c->ts->cfg;
 	bool active = c->state == L4_TCP_SYN_SENT;
 	c->send_syn = false;
+	if (!c->syn_retries)
+		c->probe_start = now; /* for the RTT of the handshake */
 	fill(c, o, c->iss, L4_TCPF_SYN, now);
 	/* RFC 7323 2.2: the window of a SYN is not scaled */
 	uint32_t wnd = c->rcv_wnd < 65535 ? c->rcv_wnd : 65535;
@@ -421,7 +423,7 @@ static void persist(struct l4_tcp *c, l4_time now)
 
 static int pull_new(struct l4_tcp *c, struct l4_seg_out *o, l4_time now, bool tlp)
 {
-	uint32_t avail = c->snd_end - c->snd_nxt;
+	uint32_t avail = l4_unsent(c);
 	bool fin_waits = c->shut_wr && !c->fin_sent;
 	if (!avail && !fin_waits)
 		return 0;

@@ -89,7 +89,7 @@ struct l4_hnode *l4_tcp_find(
 {
 	uint32_t hash = l4_tcp_hash(ts, local, remote);
 	for (struct l4_hnode *n = ts->bucket[hash & (ts->n_buckets - 1)]; n; n = n->next) {
-		const struct l4_endpoint *l, *r;
+		const struct l4_endpoint *l = NULL, *r = NULL;
 		if (n->hash != hash)
 			continue;
 		node_ends(n, &l, &r);

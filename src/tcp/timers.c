@@ -197,7 +197,7 @@ static bool on_keep(struct l4_tcp *c, l4_time now)
 	if (!c->opt_keepalive || c->state < L4_TCP_ESTABLISHED || c->state == L4_TCP_SYN_SENT ||
 	    c->state == L4_TCP_CLOSED)
 		return true;
-	if (c->sb.n || c->snd_end != c->snd_nxt) { /* data in flight has its own timer */
+	if (c->sb.n || l4_unsent(c)) { /* data in flight has its own timer */
 		l4_tcp_arm(c, L4_TIMER_KEEP, now + c->opt_keepidle);
 		return true;
 	}

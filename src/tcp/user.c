@@ -762,7 +762,7 @@ int64_t l4_tcps_ready(struct l4_tcp_stack *ts, l4_ep ep)
 	if (c->state == L4_TCP_ESTABLISHED || c->state == L4_TCP_CLOSE_WAIT) {
 		r |= L4_EV_CONNECTED;
 		if (!c->shut_wr && l4_sndbuf_room(c) >= c->sndbuf / 3 &&
-		    c->snd_end - c->snd_nxt < c->opt_notsent_lowat)
+		    l4_unsent(c) < c->opt_notsent_lowat)
 			r |= L4_EV_WRITABLE;
 	}
 	if (c->shut_wr)
