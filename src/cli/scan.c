@@ -22,7 +22,7 @@
 #define PUBLIC_HOSTS_MAX 65536u
 #define PUBLIC_RATE_MAX  10000.0
 #define PUBLIC_RATE      1000.0 /* unless told */
-#define RETRIES_DEFAULT  9
+#define RETRIES_DEFAULT  (SCAN_ATTEMPTS_MAX - 1)
 
 struct options {
 	struct scan_targets targets;

@@ -231,7 +231,9 @@ struct scan_rate {
 	l4_time last;            /* when tokens were last added */
 	double srtt, rttvar;     /* ns; 0: no sample yet */
 	uint64_t answered, lost; /* of all time: answers, and attempts before them */
-	uint64_t epoch_answered, epoch_lost, epoch_drops;
+	uint64_t epoch_answered, epoch_lost, epoch_drops, epoch_sent;
+	bool slow_start; /* doubling until the first loss */
+	double share;    /* of the probes that are answered, at best */
 	l4_time epoch;
 	double base_loss; /* what is lost at any rate */
 	double cut_loss;  /* the loss that made us cut */
@@ -243,6 +245,8 @@ void scan_rate_init(
     struct scan_rate *r, double max, unsigned attempts_max, l4_time timeout, l4_time now);
 /* How many packets may be sent now, at most `want`; they are taken as sent. */
 unsigned scan_rate_take(struct scan_rate *r, l4_time now, unsigned want);
+/* Of the packets taken, n were not needed. */
+void scan_rate_on_unused(struct scan_rate *r, unsigned n);
 void scan_rate_on_rtt(struct scan_rate *r, l4_time rtt);
 /* An answer to the given attempt (1 is the first) arrived. */
 void scan_rate_on_answer(struct scan_rate *r, unsigned attempt);

@@ -247,7 +247,7 @@ static unsigned start_some(struct conn *c, l4_time now)
 		}
 		started++;
 	}
-	c->rate.tokens += budget - started;
+	scan_rate_on_unused(&c->rate, budget - started);
 	return started;
 }
 

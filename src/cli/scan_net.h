@@ -10,19 +10,23 @@
 #define SCAN_BATCH     256
 #define SCAN_FRAME_MAX 128 /* bytes of a frame that we send */
 
+#define SCAN_INBOX 256  /* packets taken from the kernel at once */
+#define SCAN_SNAP  1024 /* bytes of each that we look at */
+
+struct scan_inbox;
+
 /* An interface with what sends and receives on it. On Ethernet, frames go out by a packet socket;
  * elsewhere (loopback, tunnels) packets by raw IP sockets. */
 struct scan_link {
 	int ifindex;
 	char name[16];
 	bool ethernet;
+	size_t hdr_len; /* bytes of a received frame in front of the IP header */
 	struct l4_mac mac;
-	int tx_fd;  /* packet socket, or the raw socket of version 4 */
-	int tx6_fd; /* raw socket of version 6 */
-	int rx_fd;
-	uint8_t *ring; /* of frames received, shared with the kernel */
-	size_t ring_len;
-	uint32_t head; /* next frame to read */
+	int fd;     /* packet socket: receives, and sends on Ethernet */
+	int raw_fd; /* raw socket of version 4, elsewhere */
+	int raw6_fd;
+	struct scan_inbox *in; /* what was received in the last call */
 	uint32_t n_queued;
 	uint32_t len[SCAN_BATCH];
 	bool v6[SCAN_BATCH];

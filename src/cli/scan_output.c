@@ -75,7 +75,8 @@ static void host_title(FILE *f, const struct scan_job *j, uint64_t host)
 	if (j->hosts[host])
 		fprintf(f, ": up (%s", scan_reason_name(j->hosts[host]));
 	else
-		fprintf(f, scan_job_host_is_down(j, host) ? ": down (no-response" : ": silent (");
+		fprintf(f, ": %s (no-response",
+		    scan_job_host_is_down(j, host) ? "down" : "not known to be up");
 	if (j->host_rtt_ms && j->host_rtt_ms[host] > 0)
 		fprintf(f, ", %.2f ms", (double)j->host_rtt_ms[host]);
 	fputs(")\n", f);
