@@ -19,16 +19,10 @@
 #include <errno.h>
 #include <layer4/err.h>
 
-#ifdef L4_HAVE_NFTNL
+#ifdef L4_HAVE_MNL
 
 #include <arpa/inet.h>
 #include <libmnl/libmnl.h>
-#include <libnftnl/chain.h>
-#include <libnftnl/common.h>
-#include <libnftnl/expr.h>
-#include <libnftnl/rule.h>
-#include <libnftnl/set.h>
-#include <libnftnl/table.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -57,27 +51,66 @@ struct l4_guard {
 	size_t n;
 };
 
-/* Messages of one transaction; the kernel does all of it or nothing. */
+/* --- Messages to nf_tables (linux/netfilter/nf_tables.h): numbers are in network order --- */
+
+/* One transaction; the kernel does all of it or nothing. */
 struct batch {
 	struct l4_guard *g;
 	struct mnl_nlmsg_batch *b;
-	uint32_t first; /* sequence number of the first message */
+	struct nlmsghdr *m; /* the message being written */
+	uint32_t first;     /* sequence number of the first message */
 	uint8_t buf[16384];
 };
+
+static void start(struct batch *t, uint16_t type, uint16_t flags, uint16_t res_id)
+{
+	t->m = mnl_nlmsg_put_header(mnl_nlmsg_batch_current(t->b));
+	t->m->nlmsg_type = type;
+	t->m->nlmsg_flags = NLM_F_REQUEST | flags;
+	t->m->nlmsg_seq = t->g->seq++;
+	struct nfgenmsg *n = mnl_nlmsg_put_extra_header(t->m, sizeof *n);
+	n->nfgen_family = res_id ? NFPROTO_UNSPEC : NFPROTO_INET;
+	n->version = NFNETLINK_V0;
+	n->res_id = htons(res_id);
+}
+
+static void finish(struct batch *t)
+{
+	mnl_nlmsg_batch_next(t->b);
+}
 
 static void begin(struct batch *t, struct l4_guard *g)
 {
 	t->g = g;
 	t->first = g->seq;
 	t->b = mnl_nlmsg_batch_start(t->buf, sizeof t->buf / 2);
-	nftnl_batch_begin(mnl_nlmsg_batch_current(t->b), g->seq++);
-	mnl_nlmsg_batch_next(t->b);
+	start(t, NFNL_MSG_BATCH_BEGIN, 0, NFNL_SUBSYS_NFTABLES);
+	finish(t);
 }
 
-static struct nlmsghdr *message(struct batch *t, uint16_t type, uint16_t flags)
+static void message(struct batch *t, uint16_t type, uint16_t flags)
 {
-	return nftnl_nlmsg_build_hdr(mnl_nlmsg_batch_current(t->b), type, NFPROTO_INET,
-	    (uint16_t)(flags | NLM_F_ACK), t->g->seq++);
+	start(t, (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type), NLM_F_ACK | flags, 0);
+}
+
+static void put_u32(struct batch *t, uint16_t type, uint32_t v)
+{
+	mnl_attr_put_u32(t->m, type, htonl(v));
+}
+
+static void put_str(struct batch *t, uint16_t type, const char *v)
+{
+	mnl_attr_put_strz(t->m, type, v);
+}
+
+static struct nlattr *nest(struct batch *t, uint16_t type)
+{
+	return mnl_attr_nest_start(t->m, type);
+}
+
+static void end(struct batch *t, struct nlattr *n)
+{
+	mnl_attr_nest_end(t->m, n);
 }
 
 /* Sends the batch and waits for the answers. 0, or -1 with errno. */
@@ -85,8 +118,8 @@ static int commit(struct batch *t)
 {
 	struct l4_guard *g = t->g;
 	uint32_t last = g->seq - 1; /* the last message wants an answer */
-	nftnl_batch_end(mnl_nlmsg_batch_current(t->b), g->seq++);
-	mnl_nlmsg_batch_next(t->b);
+	start(t, NFNL_MSG_BATCH_END, 0, NFNL_SUBSYS_NFTABLES);
+	finish(t);
 	ssize_t n =
 	    mnl_socket_sendto(g->nl, mnl_nlmsg_batch_head(t->b), mnl_nlmsg_batch_size(t->b));
 	mnl_nlmsg_batch_stop(t->b);
@@ -100,7 +133,7 @@ static int commit(struct batch *t)
 		int left = (int)n;
 		for (const struct nlmsghdr *h = (const struct nlmsghdr *)(const void *)buf;
 		     mnl_nlmsg_ok(h, left); h = mnl_nlmsg_next(h, &left)) {
-			if (h->nlmsg_type != NLMSG_ERROR || h->nlmsg_seq < t->first)
+			if (h->nlmsg_type != NLMSG_ERROR || (int32_t)(h->nlmsg_seq - t->first) < 0)
 				continue; /* an answer to an earlier batch that failed */
 			const struct nlmsgerr *e = mnl_nlmsg_get_payload(h);
 			if (e->error) {
@@ -113,34 +146,26 @@ static int commit(struct batch *t)
 	}
 }
 
-static bool add_table(struct batch *t)
+static void add_table(struct batch *t)
 {
-	struct nftnl_table *o = nftnl_table_alloc();
-	if (!o)
-		return false;
-	nftnl_table_set_str(o, NFTNL_TABLE_NAME, t->g->table);
-	nftnl_table_set_u32(o, NFTNL_TABLE_FLAGS, NFT_TABLE_F_OWNER);
-	nftnl_table_nlmsg_build_payload(message(t, NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL), o);
-	mnl_nlmsg_batch_next(t->b);
-	nftnl_table_free(o);
-	return true;
+	message(t, NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL);
+	put_str(t, NFTA_TABLE_NAME, t->g->table);
+	put_u32(t, NFTA_TABLE_FLAGS, NFT_TABLE_F_OWNER);
+	finish(t);
 }
 
-static bool add_chain(struct batch *t)
+static void add_chain(struct batch *t)
 {
-	struct nftnl_chain *o = nftnl_chain_alloc();
-	if (!o)
-		return false;
-	nftnl_chain_set_str(o, NFTNL_CHAIN_TABLE, t->g->table);
-	nftnl_chain_set_str(o, NFTNL_CHAIN_NAME, "guard");
-	nftnl_chain_set_str(o, NFTNL_CHAIN_TYPE, "filter");
-	nftnl_chain_set_u32(o, NFTNL_CHAIN_HOOKNUM, NF_INET_PRE_ROUTING);
-	nftnl_chain_set_s32(o, NFTNL_CHAIN_PRIO, -300); /* raw */
-	nftnl_chain_set_u32(o, NFTNL_CHAIN_POLICY, NF_ACCEPT);
-	nftnl_chain_nlmsg_build_payload(message(t, NFT_MSG_NEWCHAIN, NLM_F_CREATE), o);
-	mnl_nlmsg_batch_next(t->b);
-	nftnl_chain_free(o);
-	return true;
+	message(t, NFT_MSG_NEWCHAIN, NLM_F_CREATE);
+	put_str(t, NFTA_CHAIN_TABLE, t->g->table);
+	put_str(t, NFTA_CHAIN_NAME, "guard");
+	struct nlattr *hook = nest(t, NFTA_CHAIN_HOOK);
+	put_u32(t, NFTA_HOOK_HOOKNUM, NF_INET_PRE_ROUTING);
+	put_u32(t, NFTA_HOOK_PRIORITY, (uint32_t)-300); /* raw */
+	end(t, hook);
+	put_u32(t, NFTA_CHAIN_POLICY, NF_ACCEPT);
+	put_str(t, NFTA_CHAIN_TYPE, "filter");
+	finish(t);
 }
 
 static const char *set_name(uint8_t protocol)
@@ -148,100 +173,111 @@ static const char *set_name(uint8_t protocol)
 	return protocol == IPPROTO_TCP ? "tcp" : "udp";
 }
 
-static bool add_set(struct batch *t, uint8_t protocol)
+static void add_set(struct batch *t, uint8_t protocol)
 {
-	struct nftnl_set *o = nftnl_set_alloc();
-	if (!o)
-		return false;
-	nftnl_set_set_str(o, NFTNL_SET_TABLE, t->g->table);
-	nftnl_set_set_str(o, NFTNL_SET_NAME, set_name(protocol));
-	nftnl_set_set_u32(o, NFTNL_SET_FAMILY, NFPROTO_INET);
-	nftnl_set_set_u32(o, NFTNL_SET_KEY_LEN, 2);
-	nftnl_set_set_u32(o, NFTNL_SET_KEY_TYPE, 13); /* inet_service, for nft list */
-	nftnl_set_set_u32(o, NFTNL_SET_ID, protocol);
-	nftnl_set_nlmsg_build_payload(message(t, NFT_MSG_NEWSET, NLM_F_CREATE), o);
-	mnl_nlmsg_batch_next(t->b);
-	nftnl_set_free(o);
-	return true;
+	message(t, NFT_MSG_NEWSET, NLM_F_CREATE);
+	put_str(t, NFTA_SET_TABLE, t->g->table);
+	put_str(t, NFTA_SET_NAME, set_name(protocol));
+	put_u32(t, NFTA_SET_KEY_TYPE, 13); /* inet_service, for nft list */
+	put_u32(t, NFTA_SET_KEY_LEN, 2);
+	put_u32(t, NFTA_SET_ID, protocol);
+	finish(t);
 }
 
-static bool expr_meta_cmp(struct nftnl_rule *r, uint32_t key, const void *data, uint32_t len)
+/* An expression of a rule: the nests to end are left in n. */
+static void expr(struct batch *t, const char *name, struct nlattr *n[2])
 {
-	struct nftnl_expr *m = nftnl_expr_alloc("meta"), *c = nftnl_expr_alloc("cmp");
-	if (!m || !c)
-		return false;
-	nftnl_expr_set_u32(m, NFTNL_EXPR_META_KEY, key);
-	nftnl_expr_set_u32(m, NFTNL_EXPR_META_DREG, NFT_REG_1);
-	nftnl_rule_add_expr(r, m);
-	nftnl_expr_set_u32(c, NFTNL_EXPR_CMP_SREG, NFT_REG_1);
-	nftnl_expr_set_u32(c, NFTNL_EXPR_CMP_OP, NFT_CMP_EQ);
-	nftnl_expr_set(c, NFTNL_EXPR_CMP_DATA, data, len);
-	nftnl_rule_add_expr(r, c);
-	return true;
+	n[0] = nest(t, NFTA_LIST_ELEM);
+	put_str(t, NFTA_EXPR_NAME, name);
+	n[1] = nest(t, NFTA_EXPR_DATA);
+}
+
+static void expr_end(struct batch *t, struct nlattr *n[2])
+{
+	end(t, n[1]);
+	end(t, n[0]);
+}
+
+/* Goes on with the rule if meta key has this value. */
+static void match_meta(struct batch *t, uint32_t key, const void *value, size_t len)
+{
+	struct nlattr *n[2], *data;
+	expr(t, "meta", n);
+	put_u32(t, NFTA_META_KEY, key);
+	put_u32(t, NFTA_META_DREG, NFT_REG_1);
+	expr_end(t, n);
+	expr(t, "cmp", n);
+	put_u32(t, NFTA_CMP_SREG, NFT_REG_1);
+	put_u32(t, NFTA_CMP_OP, NFT_CMP_EQ);
+	data = nest(t, NFTA_CMP_DATA);
+	mnl_attr_put(t->m, NFTA_DATA_VALUE, len, value);
+	end(t, data);
+	expr_end(t, n);
 }
 
 /* iifname IF meta l4proto P th dport @P counter drop */
-static bool add_rule(struct batch *t, const char *interface, uint8_t protocol)
+static void add_rule(struct batch *t, const char *interface, uint8_t protocol)
 {
-	struct nftnl_rule *r = nftnl_rule_alloc();
 	char name[IFNAMSIZ] = { 0 };
-	if (!r)
-		return false;
+	struct nlattr *n[2], *data, *verdict;
 	snprintf(name, sizeof name, "%s", interface);
-	nftnl_rule_set_str(r, NFTNL_RULE_TABLE, t->g->table);
-	nftnl_rule_set_str(r, NFTNL_RULE_CHAIN, "guard");
-	nftnl_rule_set_u32(r, NFTNL_RULE_FAMILY, NFPROTO_INET);
-	struct nftnl_expr *p = nftnl_expr_alloc("payload"), *l = nftnl_expr_alloc("lookup"),
-			  *c = nftnl_expr_alloc("counter"), *d = nftnl_expr_alloc("immediate");
-	if (!p || !l || !c || !d || !expr_meta_cmp(r, NFT_META_IIFNAME, name, sizeof name) ||
-	    !expr_meta_cmp(r, NFT_META_L4PROTO, &protocol, 1))
-		return false;
-	nftnl_expr_set_u32(p, NFTNL_EXPR_PAYLOAD_BASE, NFT_PAYLOAD_TRANSPORT_HEADER);
-	nftnl_expr_set_u32(p, NFTNL_EXPR_PAYLOAD_OFFSET, 2);
-	nftnl_expr_set_u32(p, NFTNL_EXPR_PAYLOAD_LEN, 2);
-	nftnl_expr_set_u32(p, NFTNL_EXPR_PAYLOAD_DREG, NFT_REG_1);
-	nftnl_rule_add_expr(r, p);
-	nftnl_expr_set_u32(l, NFTNL_EXPR_LOOKUP_SREG, NFT_REG_1);
-	nftnl_expr_set_str(l, NFTNL_EXPR_LOOKUP_SET, set_name(protocol));
-	nftnl_expr_set_u32(l, NFTNL_EXPR_LOOKUP_SET_ID, protocol);
-	nftnl_rule_add_expr(r, l);
-	nftnl_rule_add_expr(r, c);
-	nftnl_expr_set_u32(d, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
-	nftnl_expr_set_u32(d, NFTNL_EXPR_IMM_VERDICT, NF_DROP);
-	nftnl_rule_add_expr(r, d);
-	nftnl_rule_nlmsg_build_payload(message(t, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND), r);
-	mnl_nlmsg_batch_next(t->b);
-	nftnl_rule_free(r);
-	return true;
+	message(t, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND);
+	put_str(t, NFTA_RULE_TABLE, t->g->table);
+	put_str(t, NFTA_RULE_CHAIN, "guard");
+	struct nlattr *all = nest(t, NFTA_RULE_EXPRESSIONS);
+	match_meta(t, NFT_META_IIFNAME, name, sizeof name);
+	match_meta(t, NFT_META_L4PROTO, &protocol, 1);
+	expr(t, "payload", n);
+	put_u32(t, NFTA_PAYLOAD_DREG, NFT_REG_1);
+	put_u32(t, NFTA_PAYLOAD_BASE, NFT_PAYLOAD_TRANSPORT_HEADER);
+	put_u32(t, NFTA_PAYLOAD_OFFSET, 2);
+	put_u32(t, NFTA_PAYLOAD_LEN, 2);
+	expr_end(t, n);
+	expr(t, "lookup", n);
+	put_str(t, NFTA_LOOKUP_SET, set_name(protocol));
+	put_u32(t, NFTA_LOOKUP_SREG, NFT_REG_1);
+	put_u32(t, NFTA_LOOKUP_SET_ID, protocol);
+	expr_end(t, n);
+	expr(t, "counter", n);
+	expr_end(t, n);
+	expr(t, "immediate", n);
+	put_u32(t, NFTA_IMMEDIATE_DREG, NFT_REG_VERDICT);
+	data = nest(t, NFTA_IMMEDIATE_DATA);
+	verdict = nest(t, NFTA_DATA_VERDICT);
+	put_u32(t, NFTA_VERDICT_CODE, NF_DROP);
+	end(t, verdict);
+	end(t, data);
+	expr_end(t, n);
+	end(t, all);
+	finish(t);
 }
 
-static bool add_element(struct batch *t, uint8_t protocol, uint16_t port)
+static void add_element(struct batch *t, uint8_t protocol, uint16_t port)
 {
-	struct nftnl_set *s = nftnl_set_alloc();
-	struct nftnl_set_elem *e = nftnl_set_elem_alloc();
 	uint16_t key = htons(port);
-	if (!s || !e)
-		return false;
-	nftnl_set_set_str(s, NFTNL_SET_TABLE, t->g->table);
-	nftnl_set_set_str(s, NFTNL_SET_NAME, set_name(protocol));
-	nftnl_set_elem_set(e, NFTNL_SET_ELEM_KEY, &key, sizeof key);
-	nftnl_set_elem_add(s, e);
-	nftnl_set_elems_nlmsg_build_payload(message(t, NFT_MSG_NEWSETELEM, NLM_F_CREATE), s);
-	mnl_nlmsg_batch_next(t->b);
-	nftnl_set_free(s);
-	return true;
+	message(t, NFT_MSG_NEWSETELEM, NLM_F_CREATE);
+	put_str(t, NFTA_SET_ELEM_LIST_TABLE, t->g->table);
+	put_str(t, NFTA_SET_ELEM_LIST_SET, set_name(protocol));
+	struct nlattr *list = nest(t, NFTA_SET_ELEM_LIST_ELEMENTS);
+	struct nlattr *elem = nest(t, NFTA_LIST_ELEM);
+	struct nlattr *k = nest(t, NFTA_SET_ELEM_KEY);
+	mnl_attr_put(t->m, NFTA_DATA_VALUE, sizeof key, &key);
+	end(t, k);
+	end(t, elem);
+	end(t, list);
+	finish(t);
 }
 
 static int build(struct l4_guard *g, const char *interface)
 {
 	struct batch t;
 	begin(&t, g);
-	if (!add_table(&t) || !add_chain(&t) || !add_set(&t, IPPROTO_TCP) ||
-	    !add_set(&t, IPPROTO_UDP) || !add_rule(&t, interface, IPPROTO_TCP) ||
-	    !add_rule(&t, interface, IPPROTO_UDP)) {
-		errno = ENOMEM;
-		return -1;
-	}
+	add_table(&t);
+	add_chain(&t);
+	add_set(&t, IPPROTO_TCP);
+	add_set(&t, IPPROTO_UDP);
+	add_rule(&t, interface, IPPROTO_TCP);
+	add_rule(&t, interface, IPPROTO_UDP);
 	return commit(&t);
 }
 
@@ -326,7 +362,8 @@ int l4_guard_add(struct l4_guard *g, uint8_t protocol, uint16_t port, char *err,
 	/* First the kernel is silenced, then we listen: no frame is answered by both. */
 	struct batch t;
 	begin(&t, g);
-	if (!add_element(&t, protocol, port) || commit(&t) < 0) {
+	add_element(&t, protocol, port);
+	if (commit(&t) < 0) {
 		int e = errno;
 		close(s);
 		return l4_sys_fail(
@@ -349,7 +386,7 @@ void l4_guard_free(struct l4_guard *g)
 	free(g);
 }
 
-#else /* built without libmnl and libnftnl */
+#else /* built without libmnl */
 
 int l4_guard_new(
     struct l4_guard **out, const char *interface, struct l4_device *packet, char *err, size_t cap)
@@ -357,7 +394,7 @@ int l4_guard_new(
 	*out = NULL;
 	(void)packet;
 	return l4_sys_fail(err, cap, L4_EUNSUPPORTED,
-	    "sharing the address of %s: built without libmnl and libnftnl", interface);
+	    "sharing the address of %s: built without libmnl", interface);
 }
 
 int l4_guard_add(struct l4_guard *g, uint8_t protocol, uint16_t port, char *err, size_t cap)
@@ -365,7 +402,7 @@ int l4_guard_add(struct l4_guard *g, uint8_t protocol, uint16_t port, char *err,
 	(void)g;
 	(void)protocol;
 	(void)port;
-	return l4_sys_fail(err, cap, L4_EUNSUPPORTED, "built without libmnl and libnftnl");
+	return l4_sys_fail(err, cap, L4_EUNSUPPORTED, "built without libmnl");
 }
 
 void l4_guard_free(struct l4_guard *g)
