@@ -29,7 +29,7 @@ void l4_host_config_init(struct l4_host_config *c)
 		.time_wait = 16384,
 		.udp = 16384,
 		.buffer_bytes = (uint64_t)64 << 20,
-		.fragment_bytes = 1u << 20,
+		.fragment_bytes = 4u << 20,
 		.neighbours = 1024,
 		.routes = 256,
 		.addresses = 32,

@@ -1,5 +1,5 @@
 /* The host as a whole: creation, echo, datagrams between two hosts, loopback, events. */
-#include "../../tests/unit/testnet.h"
+#include "host/net_test.h"
 
 static void needs_a_seed(void **state)
 {

@@ -4,8 +4,8 @@
  * and what it sends is collected by tn_pull into tn.out, each frame in one run of bytes in a heap
  * block of exactly its size, so that the address sanitizer sees every over-read. Two hosts are
  * wired back to back by struct tn_pair. */
-#ifndef L4_HOST_TESTNET_H
-#define L4_HOST_TESTNET_H
+#ifndef L4_HOST_NET_TEST_H
+#define L4_HOST_NET_TEST_H
 
 #include <layer4/host.h>
 #include <layer4/wire.h>
