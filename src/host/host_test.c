@@ -81,6 +81,72 @@ static void own_addresses_loop(void **state)
 	}
 }
 
+/* A stream of bytes from a to b, both ways of addressing, over Ethernet with resolution. */
+static void stream_crosses(void **state)
+{
+	static struct tn_pair p;
+	static uint8_t data[200000], got[200000];
+	(void)state;
+	for (unsigned i = 0; i < sizeof(data); i++)
+		data[i] = (uint8_t)(i * 7 + i / 251);
+	for (unsigned v6 = 0; v6 < 2; v6++) {
+		tn_pair_new(&p);
+		struct l4_endpoint to = ep_of(v6 ? "2001:db8::2" : "192.0.2.2", 80);
+		l4_ep l = l4_tcp_new(p.b.h, NULL), c = l4_tcp_new(p.a.h, NULL), s = 0;
+		assert_int_equal(l4_tcp_bind(p.b.h, l, &to), 0);
+		assert_int_equal(l4_tcp_listen(p.b.h, l, 8, p.b.now), 0);
+		assert_int_equal(l4_tcp_connect(p.a.h, c, &to, p.a.now), 0);
+		size_t sent = 0, have = 0;
+		for (unsigned step = 0; step < 20000 && have < sizeof(data); step++) {
+			int64_t n;
+			tn_pair_run(&p, L4_MSEC);
+			if (s <= 0)
+				s = l4_tcp_accept(p.b.h, l, NULL, NULL, p.b.now);
+			n = l4_tcp_send(p.a.h, c, data + sent, sizeof(data) - sent, 0, p.a.now);
+			if (n > 0)
+				sent += (size_t)n;
+			if (s <= 0)
+				continue;
+			n = l4_tcp_recv(p.b.h, s, got + have, sizeof(got) - have, 0, p.b.now);
+			if (n > 0)
+				have += (size_t)n;
+		}
+		assert_int_equal(have, sizeof(data));
+		assert_memory_equal(got, data, sizeof(data));
+		assert_int_equal(l4_tcp_close(p.a.h, c, p.a.now), 0);
+		tn_pair_run(&p, L4_SEC);
+		assert_int_equal(l4_tcp_recv(p.b.h, s, got, sizeof(got), 0, p.b.now), 0);
+		assert_int_equal(l4_tcp_close(p.b.h, s, p.b.now), 0);
+		tn_pair_run(&p, 100 * L4_SEC);
+		tn_pair_free(&p);
+	}
+}
+
+static void stream_loops(void **state)
+{
+	struct tn t;
+	char buf[64];
+	(void)state;
+	for (unsigned v6 = 0; v6 < 2; v6++) {
+		tn_new(&t);
+		tn_settle(&t);
+		struct l4_endpoint to = ep_of(v6 ? "::1" : "127.0.0.1", 80);
+		l4_ep l = l4_tcp_new(t.h, NULL), c = l4_tcp_new(t.h, NULL);
+		assert_int_equal(l4_tcp_bind(t.h, l, &to), 0);
+		assert_int_equal(l4_tcp_listen(t.h, l, 8, t.now), 0);
+		assert_int_equal(l4_tcp_connect(t.h, c, &to, t.now), 0);
+		tn_run(&t, L4_SEC);
+		l4_ep s = l4_tcp_accept(t.h, l, NULL, NULL, t.now);
+		assert_true(s > 0);
+		assert_int_equal(l4_tcp_send(t.h, c, "to myself", 9, 0, t.now), 9);
+		tn_run(&t, L4_SEC);
+		assert_int_equal(l4_tcp_recv(t.h, s, buf, sizeof(buf), 0, t.now), 9);
+		assert_memory_equal(buf, "to myself", 9);
+		assert_int_equal(t.n_out, 0);
+		tn_free(&t);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -88,6 +154,8 @@ int main(void)
 		cmocka_unit_test(echo_is_answered),
 		cmocka_unit_test(datagrams_cross),
 		cmocka_unit_test(own_addresses_loop),
+		cmocka_unit_test(stream_crosses),
+		cmocka_unit_test(stream_loops),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
