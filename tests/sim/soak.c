@@ -378,13 +378,17 @@ static void plan_transfers(struct world *w, const struct l4_link_config *c)
 			s->which = k;
 			s->rng = draw(r);
 			s->total = one_in(r, 8) ? 0 : log_between(r, 1, most);
-			s->bite = (uint32_t)log_between(r, s->total > 50000 ? 512 : 1, 65536);
 			s->nap = one_in(r, 5) ? log_between(r, L4_MSEC, 300 * L4_MSEC) : 0;
 			s->key = key + (uint64_t)k * 1000003;
 			s->peer_key = key + (uint64_t)(1 - k) * 1000003;
 		}
-		w->side[i][0].expect = w->side[i][1].total;
-		w->side[i][1].expect = w->side[i][0].total;
+		uint64_t more = 0;
+		for (int k = 0; k < 2; k++) {
+			w->side[i][k].expect = w->side[i][1 - k].total;
+			more = w->side[i][k].total > more ? w->side[i][k].total : more;
+		}
+		for (int k = 0; k < 2; k++)
+			w->side[i][k].bite = (uint32_t)log_between(r, more > 50000 ? 512 : 1, 65536);
 		l4_sim_at(w->sim, one_in(r, 2) ? 0 : below(r, L4_SEC), connect_one, &w->side[i][0]);
 	}
 }
