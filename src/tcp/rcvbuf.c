@@ -303,7 +303,8 @@ uint32_t l4_rcvbuf_window(struct l4_tcp *c)
 		most = cap;
 	uint32_t wnd = room < most ? room : most;
 	/* RFC 9293 3.8.6.2.2: only steps of a segment, or half the buffer, are worth telling */
-	uint32_t step = c->rcvbuf / 2 < c->advmss ? c->rcvbuf / 2 : c->advmss;
+	uint32_t buf = c->rcvbuf < most ? c->rcvbuf : most; /* all that may be told */
+	uint32_t step = buf / 2 < c->advmss ? buf / 2 : c->advmss;
 	if (wnd <= cur || (wnd - cur < step && c->rcv_wup != 0 && cur != 0))
 		wnd = cur;
 	else if (cur == 0 && wnd < step)
