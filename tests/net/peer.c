@@ -284,8 +284,8 @@ int main(int argc, char **argv)
 	struct l4_device_stats st = { 0 };
 	if (d->ops->stats)
 		d->ops->stats(d, &st);
-	printf("accepted %llu received %llu sent %llu errors %llu dropped %llu\n", accepted, received,
-	    sent, errors, (unsigned long long)(st.rx_dropped + st.tx_dropped));
+	printf("accepted %llu received %llu sent %llu errors %llu dropped %llu\n", accepted,
+	    received, sent, errors, (unsigned long long)(st.rx_dropped + st.tx_dropped));
 	l4_guard_free(guard);
 	l4_loop_free(loop);
 	l4_host_free(h);

@@ -2,8 +2,8 @@
  * [--verbose] [--twice].
  *
  * Everything comes from the seed: the link (rate, queue, delay, jitter, loss, bursts, reordering,
- * duplication, corruption, a blackout), MTU, medium, IP version, offloads, what TCP may do, how many
- * connections there are, how much each side sends, in what bites, and how it reads. Every byte
+ * duplication, corruption, a blackout), MTU, medium, IP version, offloads, what TCP may do, how
+ * many connections there are, how much each side sends, in what bites, and how it reads. Every byte
  * must arrive in place, every stream must end as it was ended, and every invariant of both hosts
  * must hold after each step. What fails is printed with the command that replays it. --twice runs
  * each seed a second time and compares all frames. Exit 0: all passed, 1: one failed. */
@@ -215,7 +215,8 @@ static void take_connections(struct world *w, l4_time now)
 			    local.port == remote.port)
 				s = &w->side[i][1];
 		if (!s) {
-			failure(w, "accepted a connection that nobody made, from port %u", remote.port);
+			failure(
+			    w, "accepted a connection that nobody made, from port %u", remote.port);
 			return;
 		}
 		s->ep = ep;
@@ -344,19 +345,21 @@ static struct l4_host_config draw_config(uint64_t *r)
 
 static void tell(struct world *w, bool v6, const struct l4_link_config *c)
 {
-	int n = snprintf(w->story, sizeof w->story, "%s %s mtu %u%s%s, %d connections", v6 ? "v6" : "v4",
-	    c->medium == L4_MEDIUM_IP ? "ip" : "eth", c->mtu, c->tso ? " tso" : "",
-	    c->gro ? " gro" : "", w->n);
+	int n = snprintf(w->story, sizeof w->story, "%s %s mtu %u%s%s, %d connections",
+	    v6 ? "v6" : "v4", c->medium == L4_MEDIUM_IP ? "ip" : "eth", c->mtu,
+	    c->tso ? " tso" : "", c->gro ? " gro" : "", w->n);
 	for (int i = 0; i < 2 && n < (int)sizeof w->story; i++) {
 		const struct l4_impair *m = &c->to[i];
 		n += snprintf(w->story + n, sizeof w->story - (size_t)n,
-		    ";\n  rate %" PRIu64 " queue %" PRIu64 " delay %.3g ms jitter %.3g ms loss %.3g burst "
+		    ";\n  rate %" PRIu64 " queue %" PRIu64
+		    " delay %.3g ms jitter %.3g ms loss %.3g burst "
 		    "%.3g/%.0f reorder %.3g/%.3g ms dup %.3g corrupt %.3g blackout %.3g..%.3g s "
 		    "ecn %" PRIu64,
-		    m->rate_bytes_per_s, m->queue_bytes, (double)m->delay / 1e6, (double)m->jitter / 1e6,
-		    m->loss, m->burst_loss, m->burst_len, m->reorder, (double)m->reorder_delay / 1e6,
-		    m->duplicate, m->corrupt, (double)m->blackout_from / 1e9,
-		    (double)m->blackout_to / 1e9, m->ecn_threshold_bytes);
+		    m->rate_bytes_per_s, m->queue_bytes, (double)m->delay / 1e6,
+		    (double)m->jitter / 1e6, m->loss, m->burst_loss, m->burst_len, m->reorder,
+		    (double)m->reorder_delay / 1e6, m->duplicate, m->corrupt,
+		    (double)m->blackout_from / 1e9, (double)m->blackout_to / 1e9,
+		    m->ecn_threshold_bytes);
 	}
 }
 
@@ -388,7 +391,8 @@ static void plan_transfers(struct world *w, const struct l4_link_config *c)
 			more = w->side[i][k].total > more ? w->side[i][k].total : more;
 		}
 		for (int k = 0; k < 2; k++)
-			w->side[i][k].bite = (uint32_t)log_between(r, more > 50000 ? 512 : 1, 65536);
+			w->side[i][k].bite =
+			    (uint32_t)log_between(r, more > 50000 ? 512 : 1, 65536);
 		l4_sim_at(w->sim, one_in(r, 2) ? 0 : below(r, L4_SEC), connect_one, &w->side[i][0]);
 	}
 }
@@ -457,7 +461,8 @@ static bool run_seed(uint64_t seed, uint64_t *digest)
 	for (int i = 0; i < w->n && !w->failed; i++)
 		for (int k = 0; k < 2; k++)
 			if (!w->side[i][k].done)
-				broken(&w->side[i][k], w->side[i][k].ep ? "not over in time" : "never accepted", 0);
+				broken(&w->side[i][k],
+				    w->side[i][k].ep ? "not over in time" : "never accepted", 0);
 	l4_time over = w->sim ? l4_sim_now(w->sim) : 0;
 	/* After the last close: what is left of the connections goes away by itself. */
 	if (!w->failed && l4_sim_run(w->sim, over + 300 * L4_SEC, true) < 0)
@@ -498,7 +503,8 @@ int main(int argc, char **argv)
 			twice = true;
 		}
 		if (c == '?' || (end && *end)) {
-			fprintf(stderr, "usage: soak [--seed N | --seeds A..B] [--verbose] [--twice]\n");
+			fprintf(stderr,
+			    "usage: soak [--seed N | --seeds A..B] [--verbose] [--twice]\n");
 			return 2;
 		}
 	}
