@@ -158,8 +158,8 @@ static int on_message(const struct nlmsghdr *nlh, void *arg)
 	if (lport < d->q->lport_min || lport > d->q->lport_max)
 		return MNL_CB_OK;
 	/* A bound socket that neither listens nor connects is CLOSED to TCP itself. */
-	uint8_t state = d->proto == PORTS_TCP && m->idiag_state == PORTS_CLOSED ? PORTS_BOUND
-										: m->idiag_state;
+	uint8_t state =
+	    d->proto == PORTS_TCP && m->idiag_state == PORTS_CLOSED ? PORTS_BOUND : m->idiag_state;
 	if (!(d->q->states >> (state & 31) & 1))
 		return MNL_CB_OK;
 	if (!ports_grow((void **)&t->socks, &t->cap, t->n, sizeof *t->socks))
