@@ -7,6 +7,7 @@
 #include <layer4/checksum.h>
 #include <layer4/device.h>
 #include <layer4/dns.h>
+#include <layer4/drill.h>
 #include <layer4/drop.h>
 #include <layer4/err.h>
 #include <layer4/host.h>
