@@ -198,6 +198,7 @@ static void substitute(const struct l4_lexer *x, struct l4_token *t)
 		if (strlen(d->name) != t->len || memcmp(d->name, t->str, t->len) != 0)
 			continue;
 		size_t n = strlen(d->value);
+		t->replaced = true;
 		t->str = d->value;
 		t->len = n;
 		if (n >= 2 && (d->value[0] == '"' || d->value[0] == '`') &&

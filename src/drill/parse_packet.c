@@ -142,13 +142,13 @@ static void put_blob(struct l4_parser *p, struct l4_wr *w, uint8_t kind, bool ma
 	uint8_t bytes[40];
 	size_t n = 0;
 	int high = -1;
-	const char *q = p->t.at;
 	if (p->bad)
 		return;
-	if (p->x.end - q > 2 && q[0] == '0' && q[1] == 'x')
+	const char *q = p->t.replaced ? p->t.str : p->t.at;
+	const char *end = p->t.replaced ? q + p->t.len : p->x.end;
+	if (end - q > 2 && q[0] == '0' && q[1] == 'x')
 		q += 2;
-	for (; q < p->x.end && *q != ',' && *q != '>' && *q != ' ' && *q != '\t' && *q != '\n';
-	     q++) {
+	for (; q < end && !strchr(",> \t\n", *q); q++) {
 		int d = *q >= '0' && *q <= '9'   ? *q - '0'
 			: *q >= 'a' && *q <= 'f' ? *q - 'a' + 10
 			: *q >= 'A' && *q <= 'F' ? *q - 'A' + 10
@@ -168,7 +168,8 @@ static void put_blob(struct l4_parser *p, struct l4_wr *w, uint8_t kind, bool ma
 		l4_parse_fail(p, "an even number of hexadecimal digits is wanted");
 		return;
 	}
-	p->x.p = q;
+	if (!p->t.replaced)
+		p->x.p = q;
 	l4_parse_next(p);
 	l4_wr_u8(w, kind);
 	l4_wr_u8(w, (uint8_t)(n + (magic ? 4 : 2)));

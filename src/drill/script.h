@@ -195,6 +195,7 @@ struct l4_token {
 	const char *str;
 	size_t len;
 	bool overflow; /* the number does not fit */
+	bool replaced; /* by a definition; str holds its text, whatever the kind */
 };
 
 struct l4_lexer {

@@ -369,7 +369,8 @@ static int64_t send_fastopen(struct l4_socks *s, struct l4_sock *k, struct l4_ca
 	    l4_tcp_sendto(s->host, k->ep, &to, data, len, send_flags(c) | L4_SEND_FASTOPEN, now);
 	if (n >= 0 || n == L4_EAGAIN)
 		k->connecting = true;
-	if (n == L4_EAGAIN)
+	/* no cookie, or nothing to carry: an ordinary open is under way */
+	if (n == L4_EAGAIN || (n == 0 && !len))
 		return k->nonblock || (c->a & MSG_DONTWAIT) ? -EINPROGRESS : 0;
 	return n < 0 ? -l4_sock_errno(n) : n;
 }
@@ -399,21 +400,22 @@ bool l4_call_send(struct l4_socks *s, struct l4_sock *k, struct l4_call *c, l4_t
 	if (!data && total)
 		return l4_call_end(c, -ENOMEM);
 	int state = l4_tcp_state(s->host, k->ep);
+	bool opening = k->connecting && !k->shut_wr &&
+		       (state == L4_TCP_SYN_SENT || state == L4_TCP_SYN_RECEIVED);
 	int64_t r;
 	if ((c->a & MSG_FASTOPEN) && !c->started && !k->connected && !k->connecting) {
 		c->started = true;
 		r = send_fastopen(s, k, c, data, total, now);
-		if (r < 0) {
-			free(owned);
-			return l4_call_end(c, r);
-		}
-	} else if ((state == L4_TCP_SYN_SENT || state == L4_TCP_SYN_RECEIVED) && !total) {
 		free(owned);
-		return l4_call_end(c, 0);
-	} else if (c->a & MSG_FASTOPEN && k->connecting && !c->started &&
-		   state == L4_TCP_SYN_SENT) {
+		if (r < 0)
+			return l4_call_end(c, r);
+		owned = NULL;
+		opening = !total;
+	} else if ((c->a & MSG_FASTOPEN) && opening && !c->started) {
 		free(owned);
 		return l4_call_end(c, -EALREADY);
+	} else if (opening) {
+		r = L4_EAGAIN; /* bytes are taken when the connection stands */
 	} else {
 		r = l4_tcp_send(s->host, k->ep, data, total - c->done, send_flags(c), now);
 	}
@@ -422,11 +424,10 @@ bool l4_call_send(struct l4_socks *s, struct l4_sock *k, struct l4_call *c, l4_t
 		c->done += (size_t)r;
 		k->written += (uint64_t)r;
 	}
-	if (c->done == total && r >= 0) {
+	if (c->done == total && r >= 0 && !opening) {
 		note_zerocopy(k, c);
 		return l4_call_end(c, (int64_t)total);
 	}
-	bool opening = (state == L4_TCP_SYN_SENT || state == L4_TCP_SYN_RECEIVED) && !k->shut_wr;
 	if (r >= 0 || r == L4_EAGAIN || (r == L4_ENOTCONN && opening)) {
 		if (c->done && nonblock) {
 			note_zerocopy(k, c);

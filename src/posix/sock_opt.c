@@ -250,6 +250,7 @@ static int set_tcp(
 		return set_l4(
 		    s, k, L4_TCPOPT_LINGER2, 0, v < 0 ? -1 : (int64_t)v * 1000000000, now);
 	case TCP_NOTSENT_LOWAT:
+		save(k, IPPROTO_TCP, TCP_NOTSENT_LOWAT, v);
 		return set_l4(s, k, L4_TCPOPT_NOTSENT_LOWAT, 0, (int64_t)(uint32_t)v, now);
 	case O_TCP_INQ:
 		if (v < 0 || v > 1)
@@ -494,8 +495,10 @@ static bool get_tcp(struct l4_socks *s, struct l4_sock *k, struct l4_call *c, l4
 		int64_t ns = get_l4(s, k, L4_TCPOPT_LINGER2, 0, -1);
 		return give_int(c, ns < 0 ? -1 : ns / 1000000000);
 	}
-	case TCP_NOTSENT_LOWAT:
-		return give_int(c, get_l4(s, k, L4_TCPOPT_NOTSENT_LOWAT, 0, -1));
+	case TCP_NOTSENT_LOWAT: {
+		const struct l4_sk_saved *v = saved(k, IPPROTO_TCP, TCP_NOTSENT_LOWAT);
+		return give_int(c, v ? v->value : 0); /* 0: the host's setting rules */
+	}
 	case O_TCP_INQ:
 		return give_int(c, k->inq);
 	case TCP_REPAIR:
