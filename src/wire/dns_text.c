@@ -292,9 +292,9 @@ int l4_dns_rr_format(
 	struct l4_wr w = l4_wr_init(text, cap);
 	char word[24];
 	put_name(&w, &rr->name);
-	if (rr->section != L4_DNS_QUESTION)
+	if (rr->section != L4_DNS_QUESTION && rr->type != L4_DNS_OPT)
 		putf(&w, "\t%u", rr->ttl_s);
-	if (rr->type == L4_DNS_OPT) { /* its class is a size */
+	if (rr->type == L4_DNS_OPT) { /* its class is a size, its TTL flags */
 		put(&w, "\tOPT");
 	} else {
 		(void)l4_dns_class_format(rr->class_, word, sizeof word);
