@@ -7,7 +7,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char text[300];
 	struct l4_dns_name name;
-	exercise_dns(data, size);
+	exercise_dns(data, size, true);
 	size_t n = size < sizeof text - 1 ? size : sizeof text - 1;
 	memcpy(text, data, n);
 	text[n] = '\0';

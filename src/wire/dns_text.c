@@ -29,8 +29,9 @@ __attribute__((format(printf, 2, 3))) static void putf(struct l4_wr *w, const ch
 static void put_name(struct l4_wr *w, const struct l4_dns_name *n)
 {
 	char text[L4_DNS_NAME_TEXT_MAX];
-	if (l4_dns_name_format(n, text, sizeof text) >= 0)
-		put(w, text);
+	int len = l4_dns_name_format(n, text, sizeof text);
+	if (len > 0)
+		l4_wr_bytes(w, text, (size_t)len);
 }
 
 static void put_addr(struct l4_wr *w, const struct l4_addr *a)
@@ -91,8 +92,11 @@ static void put_base64(struct l4_wr *w, const uint8_t *p, size_t n)
 
 static void put_hex(struct l4_wr *w, const uint8_t *p, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		putf(w, "%02x", p[i]);
+	static const char digits[] = "0123456789abcdef";
+	for (size_t i = 0; i < n; i++) {
+		l4_wr_u8(w, (uint8_t)digits[p[i] >> 4]);
+		l4_wr_u8(w, (uint8_t)digits[p[i] & 15]);
+	}
 }
 
 static void put_txt(struct l4_wr *w, const uint8_t *bytes, size_t len)
