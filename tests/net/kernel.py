@@ -89,6 +89,8 @@ def session(what, spec, addresses, peers, *options, where=None, size=8 << 20, pi
         lab.fail(f"{what}: {line}")
     if callable(peers):
         peers()
+    if where: # the address may have had another MAC before
+        lab.ip("-n", where, "neigh", "flush", "all")
     for a in addresses:
         a = a.split("/")[0]
         at = (lambda *c: lab.inside(where, *c)) if where else (lambda *c: list(c))
