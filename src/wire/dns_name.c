@@ -145,13 +145,22 @@ static size_t escape(uint8_t c, char *to)
 		to[3] = (char)('0' + c % 10);
 		return 4;
 	}
-	if (strchr(".\\\"();@$", c)) {
+	switch (c) {
+	case '.':
+	case '\\':
+	case '"':
+	case '(':
+	case ')':
+	case ';':
+	case '@':
+	case '$':
 		to[0] = '\\';
 		to[1] = (char)c;
 		return 2;
+	default:
+		to[0] = (char)c;
+		return 1;
 	}
-	to[0] = (char)c;
-	return 1;
 }
 
 int l4_dns_name_format(const struct l4_dns_name *name, char *text, size_t cap)

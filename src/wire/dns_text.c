@@ -5,8 +5,6 @@
  * an escape, so that a record cannot move a terminal's cursor. */
 #include <layer4/dns.h>
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/cursor.h"
@@ -16,14 +14,15 @@ static void put(struct l4_wr *w, const char *s)
 	l4_wr_bytes(w, s, strlen(s));
 }
 
-__attribute__((format(printf, 2, 3))) static void putf(struct l4_wr *w, const char *fmt, ...)
+static void put_num(struct l4_wr *w, uint32_t v)
 {
-	char tmp[64];
-	va_list ap;
-	va_start(ap, fmt);
-	(void)vsnprintf(tmp, sizeof tmp, fmt, ap);
-	va_end(ap);
-	put(w, tmp);
+	uint8_t digits[10];
+	size_t n = sizeof digits;
+	do {
+		digits[--n] = (uint8_t)('0' + v % 10);
+		v /= 10;
+	} while (v);
+	l4_wr_bytes(w, digits + n, sizeof digits - n);
 }
 
 static void put_name(struct l4_wr *w, const struct l4_dns_name *n)
@@ -49,6 +48,15 @@ static void put_addr6(struct l4_wr *w, const struct l4_addr *a)
 	put_addr(w, a);
 }
 
+/* A byte as backslash and three digits. */
+static void put_decimal(struct l4_wr *w, uint8_t c)
+{
+	l4_wr_u8(w, '\\');
+	l4_wr_u8(w, (uint8_t)('0' + c / 100));
+	l4_wr_u8(w, (uint8_t)('0' + c / 10 % 10));
+	l4_wr_u8(w, (uint8_t)('0' + c % 10));
+}
+
 /* A character string in quotes. `list` doubles the escape of commas, which separate the items of
  * a SvcParam's list (RFC 9460 A.1). */
 static void put_chars(struct l4_wr *w, const uint8_t *p, size_t n, bool list)
@@ -58,10 +66,10 @@ static void put_chars(struct l4_wr *w, const uint8_t *p, size_t n, bool list)
 			put(w, "\\\\,");
 		else if (list && p[i] == '\\')
 			put(w, "\\\\\\\\");
-		else if (p[i] == '"' || p[i] == '\\')
-			putf(w, "\\%c", p[i]);
 		else if (p[i] < ' ' || p[i] > '~')
-			putf(w, "\\%03u", p[i]);
+			put_decimal(w, p[i]);
+		else if (p[i] == '"' || p[i] == '\\')
+			l4_wr_u16(w, (uint16_t)('\\' << 8 | p[i]));
 		else
 			l4_wr_u8(w, p[i]);
 	}
@@ -117,10 +125,12 @@ static const char *const svc_keys[] = { "mandatory", "alpn", "no-default-alpn", 
 
 static void put_svc_key(struct l4_wr *w, uint16_t key)
 {
-	if (key < sizeof svc_keys / sizeof svc_keys[0])
+	if (key < sizeof svc_keys / sizeof svc_keys[0]) {
 		put(w, svc_keys[key]);
-	else
-		putf(w, "key%u", key);
+		return;
+	}
+	put(w, "key");
+	put_num(w, key);
 }
 
 static void put_hints(struct l4_wr *w, const uint8_t *v, size_t n, size_t size)
@@ -165,7 +175,7 @@ static void put_svc_value(struct l4_wr *w, uint16_t key, const uint8_t *v, size_
 		put_alpn(w, v, n);
 		break;
 	case 3:
-		putf(w, "%u", l4_get_u16(v));
+		put_num(w, l4_get_u16(v));
 		break;
 	case 4:
 		put_hints(w, v, n, 4);
@@ -187,7 +197,8 @@ static void put_svcb(struct l4_wr *w, const struct l4_dns_svcb *s)
 	size_t off = 0;
 	uint16_t key, n;
 	const uint8_t *v;
-	putf(w, "%u ", s->priority);
+	put_num(w, s->priority);
+	put(w, " ");
 	put_name(w, &s->target);
 	while (l4_dns_tlv_next(s->params, s->params_len, &off, &key, &v, &n) > 0) {
 		put(w, " ");
@@ -205,9 +216,15 @@ static void put_opt(struct l4_wr *w, const struct l4_dns_opt *o)
 	size_t off = 0;
 	uint16_t key, n;
 	const uint8_t *v;
-	putf(w, "version %u udp %u%s", o->version, o->udp_size, o->dnssec_ok ? " do" : "");
+	put(w, "version ");
+	put_num(w, o->version);
+	put(w, " udp ");
+	put_num(w, o->udp_size);
+	put(w, o->dnssec_ok ? " do" : "");
 	while (l4_dns_tlv_next(o->options, o->options_len, &off, &key, &v, &n) > 0) {
-		putf(w, " opt%u=", key);
+		put(w, " opt");
+		put_num(w, key);
+		put(w, "=");
 		put_hex(w, v, n);
 	}
 }
@@ -217,8 +234,12 @@ static void put_soa(struct l4_wr *w, const struct l4_dns_soa *soa)
 	put_name(w, &soa->mname);
 	put(w, " ");
 	put_name(w, &soa->rname);
-	putf(w, " %u %u %u %u %u", soa->serial, soa->refresh_s, soa->retry_s, soa->expire_s,
-	    soa->minimum_s);
+	const uint32_t numbers[] = { soa->serial, soa->refresh_s, soa->retry_s, soa->expire_s,
+		soa->minimum_s };
+	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+		put(w, " ");
+		put_num(w, numbers[i]);
+	}
 }
 
 static void put_rdata(struct l4_wr *w, const struct l4_dns_rdata *d, const uint8_t *raw, size_t n)
@@ -240,18 +261,23 @@ static void put_rdata(struct l4_wr *w, const struct l4_dns_rdata *d, const uint8
 		put_soa(w, &d->u.soa);
 		break;
 	case L4_DNS_MX:
-		putf(w, "%u ", d->u.srv.priority);
-		put_name(w, &d->u.srv.target);
-		break;
 	case L4_DNS_SRV:
-		putf(w, "%u %u %u ", d->u.srv.priority, d->u.srv.weight, d->u.srv.port);
+		put_num(w, d->u.srv.priority);
+		put(w, " ");
+		if (d->type == L4_DNS_SRV) {
+			put_num(w, d->u.srv.weight);
+			put(w, " ");
+			put_num(w, d->u.srv.port);
+			put(w, " ");
+		}
 		put_name(w, &d->u.srv.target);
 		break;
 	case L4_DNS_TXT:
 		put_txt(w, d->u.raw.bytes, d->u.raw.len);
 		break;
 	case L4_DNS_CAA:
-		putf(w, "%u ", d->u.caa.flags);
+		put_num(w, d->u.caa.flags);
+		put(w, " ");
 		l4_wr_bytes(w, d->u.caa.tag, d->u.caa.tag_len);
 		put(w, " ");
 		put_quoted(w, d->u.caa.value, d->u.caa.value_len);
@@ -264,7 +290,9 @@ static void put_rdata(struct l4_wr *w, const struct l4_dns_rdata *d, const uint8
 		put_opt(w, &d->u.opt);
 		break;
 	default: /* RFC 3597 5 */
-		putf(w, n ? "\\# %zu " : "\\# %zu", n);
+		put(w, "\\# ");
+		put_num(w, (uint32_t)n);
+		put(w, n ? " " : "");
 		put_hex(w, raw, n);
 		break;
 	}
@@ -296,15 +324,19 @@ int l4_dns_rr_format(
 	struct l4_wr w = l4_wr_init(text, cap);
 	char word[24];
 	put_name(&w, &rr->name);
-	if (rr->section != L4_DNS_QUESTION && rr->type != L4_DNS_OPT)
-		putf(&w, "\t%u", rr->ttl_s);
+	if (rr->section != L4_DNS_QUESTION && rr->type != L4_DNS_OPT) {
+		put(&w, "\t");
+		put_num(&w, rr->ttl_s);
+	}
 	if (rr->type == L4_DNS_OPT) { /* its class is a size, its TTL flags */
 		put(&w, "\tOPT");
 	} else {
 		(void)l4_dns_class_format(rr->class_, word, sizeof word);
-		putf(&w, "\t%s", word);
+		put(&w, "\t");
+		put(&w, word);
 		(void)l4_dns_type_format(rr->type, word, sizeof word);
-		putf(&w, "\t%s", word);
+		put(&w, "\t");
+		put(&w, word);
 	}
 	if (rr->section != L4_DNS_QUESTION) {
 		put(&w, "\t");

@@ -1,7 +1,6 @@
 /* Names of DNS types, classes, response codes and opcodes, both ways. */
 #include <layer4/dns.h>
 
-#include <stdio.h>
 #include <string.h>
 
 struct tok {
@@ -57,16 +56,32 @@ static const struct tok opcodes[] = {
 
 #define N(a) (sizeof(a) / sizeof((a)[0]))
 
+/* The value's name, or the prefix with its number (RFC 3597 5). */
 static int format(
     const struct tok *t, size_t n, const char *prefix, unsigned value, char *text, size_t cap)
 {
-	int len = -1;
-	for (size_t i = 0; i < n && len < 0; i++)
+	char digits[8];
+	const char *tail = "";
+	for (size_t i = 0; i < n && *tail == '\0'; i++)
 		if (t[i].value == value)
-			len = snprintf(text, cap, "%s", t[i].name);
-	if (len < 0)
-		len = snprintf(text, cap, "%s%u", prefix, value);
-	return len >= 0 && (size_t)len < cap ? len : L4_ETRUNC;
+			tail = t[i].name;
+	if (*tail) {
+		prefix = "";
+	} else {
+		size_t at = sizeof digits - 1;
+		digits[at] = '\0';
+		do {
+			digits[--at] = (char)('0' + value % 10);
+			value /= 10;
+		} while (value);
+		tail = digits + at;
+	}
+	size_t head_len = strlen(prefix), tail_len = strlen(tail);
+	if (head_len + tail_len >= cap)
+		return L4_ETRUNC;
+	memcpy(text, prefix, head_len);
+	memcpy(text + head_len, tail, tail_len + 1);
+	return (int)(head_len + tail_len);
 }
 
 int l4_dns_type_format(uint16_t type, char *text, size_t cap)
