@@ -185,6 +185,8 @@ static void count_waiting(struct hosts *h)
 			j->hosts[k] = SCAN_R_LOCALHOST;
 		else if (g->on_link && !h->n->links[g->link].ethernet)
 			j->hosts[k] = SCAN_R_USER_SET;
+		else if (g->on_link && !h->far)
+			j->hosts[k] = 0; /* of a resumed scan: its link address is not known now */
 		h->waiting += !j->hosts[k] && g->on_link != h->far;
 	}
 }

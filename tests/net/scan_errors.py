@@ -1,0 +1,212 @@
+#!/usr/bin/env python3
+"""l4 scan when things are odd: names that do not resolve, no permission, nobody there, limits, port
+0, Ctrl-C and --resume, a full disk, forged answers. Usage: scan_errors.py L4"""
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+from scan_lab import L4, Lab, V4, V6, enter, fail, from_xml, run, scan
+
+
+def l4(*args):
+    p = subprocess.run([L4, "scan", *map(str, args)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                       timeout=60)
+    return p.returncode, p.stdout, p.stderr
+
+
+def expect(what, got, want):
+    if got != want:
+        fail(f"{what}: got {str(got)[:500]}, expected {want}")
+    print(f"ok: {what}")
+
+
+def wrong_use():
+    for args, word in ((["no.such.name.invalid"], "no.such.name.invalid"), ([], "no target"),
+                       (["300.1.1.1"], "300.1.1.1"), (["10.0.0.0/33"], "10.0.0.0/33"), (["10.0.0.9-3"], "10.0.0.9-3"),
+                       (["-p", "70000", "10.9.0.2"], "70000"), (["-p", "", "10.9.0.2"], "no port"),
+                       (["-p", "nosuchport", "10.9.0.2"], "nosuchport"), (["--shard", "3/2", "10.9.0.2"], "3/2"),
+                       (["--rate", "-1", "10.9.0.2"], "-1"), (["--syn", "--udp", "10.9.0.2"], "one at a time"),
+                       (["--targets", "/no/such/file"], "/no/such/file"), (["--nonsense"], "--help"),
+                       (["--interface", "nosuch0", "10.9.0.2"], "nosuch0")):
+        code, _, err = l4(*args)
+        if code != 2 or word not in err:
+            fail(f"{args}: exit {code}, {err!r}")
+    print("ok: wrong use is told with what is wrong")
+
+
+def limits():
+    """Towards public addresses. Nothing is sent: --list only prints, and refusals come first."""
+    for args in (["--list", "8.0.0.0/15"], ["--list", "--rate", "20000", "9.9.9.9"], ["--list", "2000:db9::/110"]):
+        code, _, err = l4(*args)
+        if code != 2 or "--i-am-responsible" not in err:
+            fail(f"{args}: exit {code}, {err!r}")
+        if l4("--i-am-responsible", *args)[0] != 0:
+            fail(f"{args} with --i-am-responsible is refused")
+    for args in (["--list", "9.9.0.0/16"], ["--list", "--rate", "1000000", "10.0.0.0/14"]):
+        if l4(*args)[0] != 0:
+            fail(f"{args} is refused")
+    print("ok: limits towards public addresses")
+    _, out, err = l4("--list", "224.0.0.0/30", "10.1.1.0/31", "0.0.0.1", "10.1.1.0-3", "--exclude", "10.1.1.2")
+    expect("reserved addresses only when named, duplicates once", out.split(),
+           ["0.0.0.1", "10.1.1.0", "10.1.1.1", "10.1.1.3"])
+    if "4 reserved" not in err:
+        fail(f"the reserved ones are not told: {err}")
+    with tempfile.NamedTemporaryFile("w") as f:
+        f.write("10.2.0.1 # one\n10.2.0.2-3, fd09::/127\n\n")
+        f.flush()
+        expect("a file of targets", l4("--list", "--targets", f.name)[1].split(),
+               ["10.2.0.1", "10.2.0.2", "10.2.0.3", "fd09::", "fd09::1"])
+
+
+def nobody(lab):
+    ports, hosts, summary = scan("-p", "22", "10.9.0.99")
+    expect("nobody there", (hosts["10.9.0.99"]["state"], ports, summary["up"]), ("down", {}, 0))
+    ports, hosts, _ = scan("-p", "22", "10.200.0.1")
+    expect("no route", (hosts["10.200.0.1"]["state"], ports), ("down", {}))
+    code, _, _ = l4("-p", "1,2", V4)
+    expect("nothing open is exit 1", code, 1)
+    ports, _, _ = scan("-p", "0,22", V4)
+    expect("port 0", (ports[V4, 0][0], ports[V4, 22][0]), ("closed", "open"))
+    lab.nft("table inet quiet { chain i { type filter hook input priority 0; tcp dport 5000-5999 drop; }\n}")
+    start = time.time()
+    _, hosts, _ = scan("-p", "5000-5999", V4)
+    expect("all filtered", hosts[V4]["counts"], {"filtered": 1000})
+    if time.time() - start > 8:
+        fail("1000 silent ports took longer than 8 s")
+    ports, _, _ = scan("-p", "22", V4, V4, "10.9.0.2/32")
+    expect("duplicate targets", ports, {(V4, 22): ("open", "syn-ack")})
+
+
+def no_permission():
+    """Without CAP_NET_RAW: the same command, as nobody in this namespace."""
+    p = subprocess.run(["setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw", "--ambient-caps=-all",
+                        L4, "scan", "--json", "-p", "22,23", V4], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                       text=True)
+    said = [json.loads(x) for x in p.stdout.splitlines()]
+    states = {o["port"]: (o["state"], o["reason"]) for o in said if o["type"] == "port"}
+    if p.returncode != 0 or "connect scan instead" not in p.stderr or "connect scan" not in said[-1].get("note", ""):
+        fail(f"no fall back to connect scan: {p.returncode} {p.stderr} {p.stdout}")
+    expect("no permission: connect scan", states, {22: ("open", "syn-ack"), 23: ("closed", "conn-refused")})
+
+
+def interrupted():
+    with tempfile.TemporaryDirectory() as folder:
+        state = os.path.join(folder, "state")
+        args = [L4, "scan", "-p", "1-65535", "--rate", "40000", "--resume", state, "--json", V4]
+        for i in range(2):
+            p = subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            time.sleep(0.4)
+            p.send_signal(signal.SIGINT)
+            out, err = p.communicate()
+            summary = json.loads(out.splitlines()[-1])
+            if p.returncode != 1 or summary["complete"] or not os.path.exists(state):
+                fail(f"interrupted: exit {p.returncode}, {summary}, {err}")
+        ports, hosts, summary = scan(*args[2:-2], V4)
+        expect("Ctrl-C twice, then --resume", hosts[V4]["counts"], {"open": 3, "closed": 64532, "filtered": 1000})
+        if summary["packets"] > 60000 or os.path.exists(state):
+            fail(f"it began anew, or the state is still there: {summary}")
+        with open(state, "w") as f:
+            f.write("layer4-scan 1 0 0 0\n")
+        code, _, err = l4("-p", "22", "--resume", state, V4)
+        if code != 3 or "other targets" not in err:
+            fail(f"a foreign state is taken: {code} {err}")
+
+
+def full_disk():
+    code, out, err = l4("-p", "22", "-oX", "/dev/full", V4)
+    if code != 3 or "/dev/full" not in err or "22/tcp" not in out:
+        fail(f"a full disk for the XML: {code} {err} {out}")
+    with tempfile.TemporaryDirectory() as folder:
+        state = os.path.join(folder, "state")
+        with open("/dev/full", "w") as full:
+            p = subprocess.run([L4, "scan", "-p", "22", "--resume", state, V4], stdout=full, stderr=subprocess.PIPE,
+                               text=True)
+        if p.returncode != 3 or "writing the results" not in p.stderr or not os.path.exists(state):
+            fail(f"a full disk for the results: {p.returncode} {p.stderr}")
+        ports, _, summary = scan("-p", "22", "--resume", state, V4)
+        if ports != {(V4, 22): ("open", "syn-ack")} or summary["packets"] > 3:
+            fail(f"the results were not kept: {ports} {summary}")
+    print("ok: a full disk loses nothing")
+
+
+FORGER = """
+import socket, struct, sys
+# Answers every SYN to ports 6000-6009, which the firewall drops, with a SYN-ACK of a wrong number.
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x800))
+s.bind(('vb', 0x800))
+def csum(b):
+    t = sum(struct.unpack('!%dH' % (len(b) // 2), b))
+    t = (t & 65535) + (t >> 16)
+    return ~((t & 65535) + (t >> 16)) & 65535
+print('up', flush=True)
+while True:
+    f = s.recv(2000)
+    if f[23] != 6 or f[47] != 2:
+        continue
+    sport, dport, seq = struct.unpack('!HHI', f[34:42])
+    if not 6000 <= dport < 6010:
+        continue
+    for flags, ack in ((0x12, seq + 77), (0x14, seq + 2), (0x14, 0)):
+        tcp = struct.pack('!HHIIBBHHH', dport, sport, 5, ack & 0xffffffff, 0x50, flags, 1000, 0, 0)
+        pseudo = f[30:34] + f[26:30] + struct.pack('!HH', 6, len(tcp))
+        tcp = tcp[:16] + struct.pack('!H', csum(pseudo + tcp)) + tcp[18:]
+        ip = struct.pack('!BBHHHBBH', 0x45, 0, 40, 0, 0, 64, 6, 0) + f[30:34] + f[26:30]
+        ip = ip[:10] + struct.pack('!H', csum(ip)) + ip[12:]
+        s.send(f[6:12] + f[0:6] + b'\\x08\\x00' + ip + tcp)
+"""
+
+
+def forged(lab):
+    lab.nft("table inet forge { chain i { type filter hook input priority 0; tcp dport 6000-6009 drop; }\n}")
+    p = lab.start_there(sys.executable, "-c", FORGER, stdout=subprocess.PIPE, text=True)
+    p.stdout.readline()
+    _, hosts, summary = scan("-p", "6000-6009", V4)
+    expect("forged answers change nothing", hosts[V4]["counts"], {"filtered": 10})
+    if summary["forged"] < 10:
+        fail(f"the forged answers are not counted: {summary}")
+
+
+def own_address(lab):
+    """-a: an address that no kernel has; ARP and NDP are answered by the scan."""
+    for source, target in (("10.9.0.77", V4), ("fd09::77", V6)):
+        ports, hosts, _ = scan("-a", source, "-p", "22,23", target)
+        expect(f"from an address of our own, {source}", [ports.get((target, p)) for p in (22, 23)],
+               [("open", "syn-ack"), ("closed", "reset")])
+
+
+def outputs():
+    text = run(L4, "scan", "-p", "22,23", "-oX", "-", V4)
+    expect("XML", from_xml(text), ({(V4, 22): "open", (V4, 23): "closed"}, {}))
+    _, out, _ = l4("-p", "22,23", "--open", V4)
+    if "22/tcp" not in out or "23/tcp" in out or "1 port open" not in out:
+        fail(f"--open: {out}")
+    one, two = (run(L4, "scan", "--json", "--seed", "7", "-p", "1-100", V4, ok=(0, 1)).splitlines()[:-1] for _ in "12")
+    def without_rtt(lines):
+        return [{k: v for k, v in json.loads(x).items() if k != "rtt_ms"} for x in lines]
+    expect("the same twice", without_rtt(one), without_rtt(two))
+
+
+def main():
+    wrong_use()
+    limits()
+    lab = Lab()
+    try:
+        lab.listen(tcp=[22, 7000, 8000])
+        nobody(lab)
+        no_permission()
+        interrupted()
+        full_disk()
+        forged(lab)
+        own_address(lab)
+        outputs()
+    finally:
+        lab.close()
+
+
+sys.path.insert(0, __file__.rsplit("/", 1)[0])
+enter("setpriv")
+main()
