@@ -318,6 +318,12 @@ void l4_settings_init(struct l4_settings *s)
 	 * the way */
 	s->host.tcp.rcvbuf_max = 15 * 1024 * 1024;
 	s->host.icmp_rate = 1000000;
+	/* a script has a handful of connections; packetdrill locks all memory */
+	s->host.limits.connections = 256;
+	s->host.limits.time_wait = 256;
+	s->host.limits.half_open = 256;
+	s->host.limits.udp = 64;
+	s->host.limits.buffer_bytes = (uint64_t)256 << 20;
 }
 
 int l4_settings_flags(struct l4_settings *s, const char *flags)
