@@ -111,7 +111,9 @@ static void rx_frame(struct l4_host *h, struct l4_if *ifp, const struct l4_frame
 		rc = parse(ifp, &in.k, in.data, len, len);
 	}
 	in.avail = (uint32_t)len;
-	enum l4_drop why = check_link(ifp, &in, f->len);
+	bool link_bad = in.k.drop == L4_DROP_LINK_SHORT || in.k.drop == L4_DROP_LINK_8023 ||
+			in.k.drop == L4_DROP_LINK_VLAN_DEPTH;
+	enum l4_drop why = link_bad ? in.k.drop : check_link(ifp, &in, f->len);
 	in.link_group = ifp->eth && l4_mac_is_group(&in.k.eth_dst);
 	if (why || rc < 0) {
 		l4_ip_drop(ip, why ? why : in.k.drop, ifp->index, f->len);
