@@ -1,5 +1,6 @@
-/* layer4 against itself in memory: two hosts in one thread, frames handed over by reference, batches
- * of 64, checksums computed and verified. Prints one number; bench/memory makes rows of them.
+/* layer4 against itself in memory: two hosts in one thread, frames handed over by reference,
+ * batches of 64, checksums computed and verified. Prints one number; bench/memory makes rows of
+ * them.
  *
  * Usage: memory_l4 MODE [SECONDS]; MODE one of
  *   bulk-1500 window-1m bulk-64k zero-copy   bytes per second of payload
@@ -257,7 +258,8 @@ static double connections(double seconds, uint32_t before)
 			if (stage[i] == 0 && l4_tcp_state(host[0], c[i]) == L4_TCP_ESTABLISHED) {
 				l4_tcp_send(host[0], c[i], msg, sizeof msg, 0, now);
 				stage[i] = 1;
-			} else if (stage[i] == 1 && l4_tcp_recv(host[0], c[i], in, sizeof in, 0, now) > 0) {
+			} else if (stage[i] == 1 &&
+				   l4_tcp_recv(host[0], c[i], in, sizeof in, 0, now) > 0) {
 				l4_tcp_close(host[0], c[i], now);
 				done++;
 				counted++;

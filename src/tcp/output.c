@@ -179,9 +179,9 @@ static int pull_syn(struct l4_tcp *c, struct l4_seg_out *o, l4_time now)
 	c->send_syn = false;
 	if (!c->syn_retries)
 		c->probe_start = now; /* for the RTT of the handshake */
-	fill(c, o, c->iss, L4_TCPF_SYN, now);
 	/* RFC 7323 2.2: the window of a SYN is not scaled */
 	uint32_t wnd = c->rcv_wnd < 65535 ? c->rcv_wnd : 65535;
+	fill(c, o, c->iss, L4_TCPF_SYN, now);
 	o->h.wnd = (uint16_t)wnd;
 	o->h.urg = 0;
 	o->h.flags &= (uint16_t)~L4_TCPF_URG;
