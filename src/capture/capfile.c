@@ -214,6 +214,7 @@ static int next_pcap(struct l4_capfile *f, struct l4_cap_packet *out)
 	out->linktype = i->linktype;
 	out->has_ts = true;
 	out->has_flags = false;
+	out->pcapng = false;
 	out->flags = 0;
 	out->comment = NULL;
 	out->comment_len = 0;

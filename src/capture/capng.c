@@ -164,6 +164,7 @@ static int read_packet(struct l4_capfile *f, struct l4_cap_packet *out, uint32_t
 	const struct l4_cap_interface *i = &f->ifs[id];
 	*out = (struct l4_cap_packet){ .interface_id = id,
 		.section = f->section,
+		.pcapng = true,
 		.offset = offset,
 		.linktype = i->linktype,
 		.fcs_len = i->fcs_len,

@@ -71,9 +71,10 @@ static const struct l4_field fields[] = {
 
 static void origin(struct l4_dissect *d, const struct l4_cap_packet *c)
 {
-	if (c->section)
+	if (c->pcapng)
 		dis_u(d, SECTION, NULL, 0, c->section);
-	dis_u(d, INTERFACE_ID, NULL, 0, c->interface_id);
+	if (c->pcapng)
+		dis_u(d, INTERFACE_ID, NULL, 0, c->interface_id);
 	if (c->has_flags) {
 		dis_u(d, FLAGS, NULL, 0, c->flags);
 		dis_u(d, FLAGS_DIR, NULL, 0, c->flags & 3);

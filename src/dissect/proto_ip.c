@@ -77,8 +77,8 @@ static const struct l4_field fields[] = {
 	[FLAGS_RB] = ROW("ip.flags.rb", "Reserved bit", BOOL, NONE, AT(48, 1), .depth = 1),
 	[FLAGS_DF] = ROW("ip.flags.df", "Don't fragment", BOOL, NONE, AT(49, 1), .depth = 1),
 	[FLAGS_MF] = ROW("ip.flags.mf", "More fragments", BOOL, NONE, AT(50, 1), .depth = 1),
-	[FRAG_OFFSET] =
-	    ROW("ip.frag_offset", "Fragment Offset", U16, DEC, AT(51, 13), .alias = "frag"),
+	[FRAG_OFFSET] = ROW("ip.frag_offset", "Fragment Offset (units of 8 bytes)", U16, DEC,
+	    AT(51, 13), .alias = "frag"),
 	[TTL] = ROW("ip.ttl", "Time to Live", U8, DEC, AT(64, 8), .def = 64),
 	[PROTO] = ROW("ip.proto", "Protocol", U8, DEC, AT(72, 8), .values = l4_ip_proto_names,
 	    .derive = L4_DERIVE_NEXT),
@@ -123,8 +123,7 @@ static void put_header(struct l4_dissect *d, struct l4_view v, uint32_t len)
 	dis_fixed(d, v, DSFIELD, ECN);
 	dis_u(d, LEN, h + 2, 2, len);
 	dis_fixed(d, v, ID, FLAGS_MF);
-	dis_u(d, FRAG_OFFSET, h + 6, 2, (l4_get_u16(h + 6) & 0x1fffu) * 8);
-	dis_fixed(d, v, TTL, CHECKSUM);
+	dis_fixed(d, v, FRAG_OFFSET, CHECKSUM);
 	uint32_t hlen = (h[0] & 15u) * 4;
 	unsigned status = 2;
 	if (d->cfg.check_checksums && v.cap >= hlen)
@@ -182,10 +181,7 @@ static void dissect_ip(struct l4_dissect *d, struct l4_view v)
 	if (v.cap < 20) {
 		dis_fixed(d, v, VERSION, VERSION);
 		dis_u(d, HDR_LEN, h, 1, hlen);
-		dis_fixed(d, v, DSFIELD, FLAGS_MF);
-		if (v.cap >= 8)
-			dis_u(d, FRAG_OFFSET, h + 6, 2, (l4_get_u16(h + 6) & 0x1fffu) * 8);
-		dis_fixed(d, v, TTL, ADDR2);
+		dis_fixed(d, v, DSFIELD, ADDR2);
 		dis_short(d, v, 20);
 		return;
 	}

@@ -5,6 +5,7 @@
 enum {
 	IPV6,
 	VERSION,
+	IP_VERSION,
 	TCLASS,
 	DSCP,
 	ECN,
@@ -31,6 +32,7 @@ enum {
 static const struct l4_field fields[] = {
 	[IPV6] = ROW0("ipv6", "Internet Protocol Version 6", 320),
 	[VERSION] = ROW("ipv6.version", "Version", U8, DEC, AT(0, 4), .def = 6),
+	[IP_VERSION] = ROW("ip.version", "Version", U8, DEC, AT(0, 4), HID),
 	[TCLASS] = ROW("ipv6.tclass", "Traffic Class", U32, HEX, AT(4, 8), .alias = "tc"),
 	[DSCP] = ROW("ipv6.tclass.dscp", "Differentiated Services Codepoint", U32, DEC, AT(4, 6),
 	    .depth = 1),

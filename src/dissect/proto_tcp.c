@@ -344,7 +344,7 @@ static void put_header(struct l4_dissect *d, struct l4_view v, const struct l4_t
 	dis_fixed(d, v, SRCPORT, PORT2);
 	if (c) {
 		dis_u(d, STREAM, NULL, 0, c->id);
-		dis_u(d, COMPLETENESS, NULL, 0, c->completeness);
+		dis_u(d, COMPLETENESS, NULL, 0, t->completeness);
 	}
 	if (t->have_seglen)
 		dis_u(d, LEN, NULL, 0, t->seglen);
@@ -540,6 +540,7 @@ static void dissect_tcp(struct l4_dissect *d, struct l4_view v)
 				set_bases(&t, fwd, rev);
 			t.base_seq = fwd->base_seq;
 			t.base_ack = rev->base_seq;
+			t.completeness = c->completeness;
 			if (!d->quoted)
 				note_life(d, &t, c);
 		}

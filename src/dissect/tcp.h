@@ -45,7 +45,7 @@ struct l4_tcp_hdr {
 	uint16_t flags;  /* TH_* */
 	uint16_t hlen;
 	bool have_seglen; /* false: the length is not known (a fragment, a quotation) */
-	bool have_conv;
+	uint8_t completeness; /* of the connection before this segment */
 	uint8_t mp_ops; /* bits of MPTCP subtypes seen in the options */
 	uint8_t n_sack;
 	int8_t win_scale; /* option of this segment, or SCALE_UNKNOWN */
