@@ -55,6 +55,7 @@ enum l4_fbase {
 	L4_BASE_DEC_HEX, /* decimal, hex in brackets */
 	L4_BASE_HEX_DEC, /* hex, decimal in brackets */
 	L4_BASE_OUI,     /* the first three bytes of a MAC address */
+	L4_BASE_COLON,   /* bytes as 0a:1b:2c */
 	L4_BASE_UTC,     /* times */
 };
 

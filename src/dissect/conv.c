@@ -189,7 +189,7 @@ struct l4_conv *l4_conv_add(struct l4_dissect *d, uint8_t proto, bool *from_lo)
 	c->first_frame = (uint32_t)d->out.cap->number;
 	c->first_ts = c->last_ts = d->out.cap->ts;
 	c->flow[0].win_scale = c->flow[1].win_scale = SCALE_UNKNOWN;
-	c->flow[0].bits = c->flow[1].bits = FLOW_FIRST_ACK;
+	c->flow[0].bits = c->flow[1].bits = FLOW_FIRST_ACK | FLOW_VALID_BIF;
 	c->next = *head;
 	*head = ++t->count;
 	t->last = c;
@@ -226,6 +226,6 @@ uint32_t l4_unacked_get(struct l4_conv_table *t)
 
 void l4_unacked_put(struct l4_conv_table *t, uint32_t handle)
 {
-	l4_unacked_at(t, handle)->next = t->pool_free;
+	l4_unacked_at(t, handle)->next = t->pool_free & 0x7fffffff;
 	t->pool_free = handle;
 }

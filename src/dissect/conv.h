@@ -11,7 +11,8 @@
 struct l4_unacked {
 	uint32_t seq, nextseq;
 	uint32_t frame;
-	uint32_t next; /* index in the pool + 1; 0: end */
+	uint32_t next : 31; /* index in the pool + 1; 0: end */
+	uint32_t fin : 1;   /* nextseq counts a FIN */
 	l4_time ts;
 };
 
@@ -72,7 +73,7 @@ struct l4_conv {
 	bool first_is_lo;          /* the first packet came from lo */
 	bool server_is_lo;         /* who answered, if known (port or SYN) */
 	bool mptcp;
-	uint8_t reserved;
+	uint8_t acc_ecn;           /* accurate ECN: 1 asked for, 2 agreed */
 	struct l4_tcp_flow flow[2]; /* [0]: sent by lo; UDP uses packets and bytes only */
 };
 

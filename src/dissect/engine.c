@@ -471,7 +471,7 @@ const struct l4_packet *l4_dissect_packet(struct l4_dissect *d, const struct l4_
 	d->net_src = d->net_dst = d->dl_src = d->dl_dst = (struct l4_net){ L4_AK_NONE, NULL };
 	d->sport = d->dport = 0;
 	d->net_len = 0;
-	d->trailer_at = NULL;
+	d->net_at = NULL;
 	if (d->columns)
 		d->out.protocol = "";
 	struct l4_view v = { cap->data, cap->caplen,

@@ -124,8 +124,10 @@ struct l4_dissect {
 	char info[INFO_MAX + 64];
 	char *arena;
 	uint32_t arena_used;
-	const uint8_t *trailer_at; /* where the network layer ended, for Ethernet's trailer */
-	uint32_t net_len;          /* bytes on the wire of the network layer, 0: not known */
+	/* A link layer's payload, and how long the network layer there says that it is: what is
+	 * beyond is padding or trailer. */
+	const uint8_t *net_at;
+	uint32_t net_len;
 	/* across packets */
 	l4_time first_ts, prev_ts;
 	bool have_first;

@@ -201,6 +201,18 @@ static size_t finish(char *out, size_t cap, const char *t, size_t n)
 static size_t bytes_text(const struct l4_item *i, char *out, size_t cap)
 {
 	size_t n = i->n;
+	if (!n)
+		return finish(out, cap, "<none>", 6);
+	if (i->field->base == L4_BASE_COLON) {
+		size_t at = 0;
+		for (size_t k = 0; k < n && at + 3 <= cap; k++) {
+			if (k)
+				out[at++] = ':';
+			out[at++] = "0123456789abcdef"[i->v.p[k] >> 4];
+			out[at++] = "0123456789abcdef"[i->v.p[k] & 15];
+		}
+		return at;
+	}
 	if (n > cap / 2)
 		n = cap / 2;
 	for (size_t k = 0; k < n; k++) {

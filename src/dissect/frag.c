@@ -197,10 +197,15 @@ static bool finish(struct l4_dissect *d, struct datagram *g, struct l4_view *v, 
 	return true;
 }
 
+bool l4_frag_usable(struct l4_view v, uint32_t offset)
+{
+	return v.cap == v.len && offset + v.len <= DATAGRAM_MAX;
+}
+
 bool l4_frag_add(struct l4_dissect *d, const struct l4_frag_key *key, uint32_t offset, bool more,
     struct l4_view *v, unsigned first)
 {
-	if (v->cap < v->len || offset + v->len > DATAGRAM_MAX)
+	if (!l4_frag_usable(*v, offset))
 		return false;
 	if (!d->frags && !(d->frags = calloc(1, sizeof *d->frags)))
 		return false;

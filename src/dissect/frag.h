@@ -43,6 +43,8 @@ struct l4_frag_key {
 #define FRAG_ROWS4(X) FRAG_TABLE(X, "ip", ".reassembled_in")
 #define FRAG_ROWS6(X) FRAG_TABLE(X, "ipv6", ".reassembled.in")
 
+/* Whether a fragment can be kept at all: it was captured whole, and fits a datagram. */
+bool l4_frag_usable(struct l4_view v, uint32_t offset);
 /* Takes the fragment in *v at `offset` bytes of its datagram. True: the datagram is whole now, and
  * *v is all of it (in memory that lives until the next packet); the rows that tell of it were put,
  * from row `first` of the current protocol on. False: not whole. */

@@ -4,6 +4,9 @@
 
 #include "dissect/engine.h"
 
+/* How many of the first bytes of t, what is left behind a payload, are zeros that fill the packet
+ * up to 60 bytes. */
+uint32_t l4_link_padding(const struct l4_dissect *d, struct l4_view t);
 /* The payload of an EtherType: marks "ethertype", hands over, shows an unknown one as data. */
 void l4_link_ethertype(struct l4_dissect *d, uint16_t type, struct l4_view v);
 /* IPv4 or IPv6 by the first nibble; otherwise data. */

@@ -115,7 +115,7 @@ static void dissect_arp(struct l4_dissect *d, struct l4_view v)
 	bool mac = hl == 6 && (hw == 1 || hw == 6), ip = pl == 4 && proto == 0x800;
 	if (op == 3 || op == 4)
 		col_proto(d, "RARP");
-	if (total < d->net_len)
+	if (d->net_at == h && total < d->net_len)
 		d->net_len = total;
 	if (v.cap < total) {
 		dis_fixed(d, v, HW_TYPE, OPCODE);

@@ -1,8 +1,8 @@
 /* Ethernet II and IEEE 802.3, with padding, trailer and frame check sequence.
  *
  * What stands behind the payload is known only once the network layer has told its length: zeros
- * that fill a short frame are padding, the last four bytes are a check sequence if they check (or
- * if the file says that they are one), and the rest is a trailer. */
+ * that fill a short frame are padding, the last four bytes are taken for the check sequence (if the
+ * file says so, or if the frame is of full length), and the rest is a trailer. */
 #include "dissect/engine.h"
 #include "dissect/link.h"
 
@@ -84,48 +84,24 @@ static const struct l4_field fields[] = {
 	[FCS_BAD] = EVENT("eth.fcs_bad", "Bad checksum", ERROR),
 };
 
-/* IEEE 802.3 clause 3.2.9: CRC-32, reflected. */
-static uint32_t crc32(const uint8_t *p, size_t n)
-{
-	static const uint32_t half[16] = { 0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac,
-		0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344, 0xd6d6a3e8,
-		0xcb61b38c, 0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c };
-	uint32_t c = 0xffffffff;
-	for (size_t i = 0; i < n; i++) {
-		c ^= p[i];
-		c = c >> 4 ^ half[c & 15];
-		c = c >> 4 ^ half[c & 15];
-	}
-	return ~c;
-}
-
 /* v: the frame from its first byte; used: bytes of it that header and payload took. */
 static void trailer(struct l4_dissect *d, struct l4_view v, uint32_t used)
 {
 	if (used >= v.len || !d->w_any)
 		return;
 	struct l4_view t = view_skip(v, used);
-	if (t.cap && used < 60) {
-		uint32_t pad = 60 - used < t.len ? 60 - used : t.len;
-		struct l4_view pv = view_cut(t, pad);
-		bool zeros = pv.cap == pad;
-		for (uint32_t i = 0; zeros && i < pv.cap; i++)
-			zeros = pv.p[i] == 0;
-		if (zeros) {
-			dis_p(d, PADDING, pv.p, pv.cap);
-			t = view_skip(t, pad);
-		}
+	uint32_t pad = l4_link_padding(d, t);
+	if (pad) {
+		dis_p(d, PADDING, t.p, pad);
+		t = view_skip(t, pad);
 	}
 	int fcs = d->out.cap->fcs_len;
 	bool has = false;
 	if (t.cap >= 4 && t.cap == t.len && fcs != 0) {
 		has = fcs == 4;
-		if (!has && v.len >= 64 && v.cap == v.len) {
-			uint32_t sum = crc32(v.p, v.len - 4);
-			const uint8_t *f = t.p + t.len - 4;
-			has = f[0] == (uint8_t)sum && f[1] == (uint8_t)(sum >> 8) &&
-			      f[2] == (uint8_t)(sum >> 16) && f[3] == (uint8_t)(sum >> 24);
-		}
+		/* A frame of full length with a trailer: the last four bytes are taken for it. */
+		if (!has)
+			has = v.len >= 64;
 	}
 	uint32_t n = has ? t.cap - 4 : t.cap;
 	if (n)
@@ -171,7 +147,9 @@ static void dissect_eth(struct l4_dissect *d, struct l4_view v)
 		dis_u(d, TYPE, h + 12, 2, type);
 	struct l4_view next = view_skip(v, 14);
 	uint32_t saved = d->net_len;
+	const uint8_t *saved_at = d->net_at;
 	d->net_len = next.len;
+	d->net_at = next.p;
 	bool past = type <= 1500 && type > next.len;
 	if (past)
 		dis_expert(d, LEN_PAST);
@@ -190,6 +168,7 @@ static void dissect_eth(struct l4_dissect *d, struct l4_view v)
 	}
 	uint32_t used = 14 + d->net_len;
 	d->net_len = saved;
+	d->net_at = saved_at;
 	/* The trailer belongs to this layer again. */
 	uint32_t items = d->out.n_items;
 	trailer(d, v, used);

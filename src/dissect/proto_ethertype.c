@@ -41,6 +41,20 @@ void l4_link_ethertype(struct l4_dissect *d, uint16_t type, struct l4_view v)
 	d->stop = DIS_GO;
 }
 
+uint32_t l4_link_padding(const struct l4_dissect *d, struct l4_view t)
+{
+	uint32_t used = d->source ? 60 : (uint32_t)(t.p - d->out.cap->data);
+	uint32_t pad = used < 60 ? 60 - used : 0;
+	if (pad > t.len)
+		pad = t.len;
+	if (pad > t.cap)
+		return 0;
+	for (uint32_t i = 0; i < pad; i++)
+		if (t.p[i])
+			return 0;
+	return pad;
+}
+
 void l4_link_ip(struct l4_dissect *d, struct l4_view v)
 {
 	if (v.cap && v.p[0] >> 4 == 4)

@@ -140,7 +140,8 @@ static void dissect_frame(struct l4_dissect *d, struct l4_view v)
 		dis_u(d, IGNORED, NULL, 0, 0);
 		dis_u(d, FILE_OFF, NULL, 0, c->offset);
 		if (c->comment)
-			dis_s(d, COMMENT, NULL, 0, c->comment, c->comment_len);
+			dis_s(d, COMMENT, NULL, 0, c->comment,
+			    (uint32_t)strnlen(c->comment, c->comment_len));
 		if (c->len < c->caplen)
 			dis_expert(d, LEN_LT_CAPLEN);
 		if (dis_u(d, PROTOCOLS, NULL, 0, 0))

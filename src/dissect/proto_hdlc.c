@@ -18,7 +18,9 @@ static void dissect_chdlc(struct l4_dissect *d, struct l4_view v)
 	dis_fixed(d, v, C_ADDRESS, C_PROTOCOL);
 	if (!dis_has(d, v, 4))
 		return;
-	if (!dis_call_ethertype(d, l4_get_u16(v.p + 2), view_skip(v, 4)))
+	uint16_t type = l4_get_u16(v.p + 2);
+	/* 0x8035 is Cisco's SLARP here, not RARP */
+	if (type == 0x8035 || !dis_call_ethertype(d, type, view_skip(v, 4)))
 		dis_data(d, view_skip(v, 4));
 }
 

@@ -55,6 +55,12 @@ enum {
 	RDNSS,
 	MLD_DELAY,
 	MLD_ADDR,
+	MLDR_COUNT,
+	MLDR_TYPE,
+	MLDR_AUX,
+	MLDR_SOURCES,
+	MLDR_ADDR,
+	MLDR_SRC,
 	DATA,
 	CHECKSUM_BAD,
 };
@@ -120,10 +126,10 @@ static const struct l4_field fields[] = {
 	[OPT] = ROW("icmpv6.opt", "Option", NONE, NONE, WALK),
 	[OPT_TYPE] = ROW("icmpv6.opt.type", "Type", U8, DEC, .depth = 1),
 	[OPT_LEN] = ROW("icmpv6.opt.length", "Length", U8, DEC, .depth = 1),
-	[OPT_LINKADDR] = ROW("icmpv6.opt.linkaddr", "Link-layer address", BYTES, NONE, .depth = 1),
+	[OPT_LINKADDR] = ROW("icmpv6.opt.linkaddr", "Link-layer address", BYTES, COLON, .depth = 1),
 	[OPT_SRC_LINK] = ROW(
-	    "icmpv6.opt.src_linkaddr", "Source Link-layer address", BYTES, NONE, .depth = 1, HID),
-	[OPT_TGT_LINK] = ROW("icmpv6.opt.target_linkaddr", "Target Link-layer address", BYTES, NONE,
+	    "icmpv6.opt.src_linkaddr", "Source Link-layer address", BYTES, COLON, .depth = 1, HID),
+	[OPT_TGT_LINK] = ROW("icmpv6.opt.target_linkaddr", "Target Link-layer address", BYTES, COLON,
 	    .depth = 1, HID),
 	[PFX_LEN] = ROW("icmpv6.opt.prefix.length", "Prefix Length", U8, DEC, .depth = 1),
 	[PFX_FLAG] = ROW("icmpv6.opt.prefix.flag", "Flag", U8, HEX, .depth = 1),
@@ -146,6 +152,14 @@ static const struct l4_field fields[] = {
 	[MLD_DELAY] = ROW("icmpv6.mld.maximum_response_delay", "Maximum Response Delay", U16, DEC,
 	    WALK, .unit = "ms"),
 	[MLD_ADDR] = ROW("icmpv6.mld.multicast_address", "Multicast Address", IP6, NONE, WALK),
+	[MLDR_COUNT] = ROW("icmpv6.mldr.nb_mcast_records", "Number of Multicast Address Records",
+	    U16, DEC, WALK),
+	[MLDR_TYPE] = ROW("icmpv6.mldr.mar.record_type", "Record Type", U8, DEC, .depth = 1),
+	[MLDR_AUX] = ROW("icmpv6.mldr.mar.aux_data_len", "Aux Data Len", U8, DEC, .depth = 1),
+	[MLDR_SOURCES] = ROW("icmpv6.mldr.mar.nb_sources", "Number of Sources", U16, DEC, .depth = 1),
+	[MLDR_ADDR] =
+	    ROW("icmpv6.mldr.mar.multicast_address", "Multicast Address", IP6, NONE, .depth = 1),
+	[MLDR_SRC] = ROW("icmpv6.mldr.mar.source_address", "Source Address", IP6, NONE, .depth = 1),
 	[DATA] = ROW("icmpv6.data", "Data", BYTES, NONE, WALK),
 	[CHECKSUM_BAD] = EVENT("icmpv6.checksum_bad.expert", "Bad checksum", WARN),
 };
@@ -284,6 +298,32 @@ static void advertisement(struct l4_dissect *d, struct l4_view v)
 	options(d, v, 16);
 }
 
+static void report_v2(struct l4_dissect *d, struct l4_view v)
+{
+	const uint8_t *h = v.p;
+	uint16_t n = l4_get_u16(h + 6);
+	dis_p(d, RESERVED, h + 4, 2);
+	dis_u(d, MLDR_COUNT, h + 6, 2, n);
+	uint32_t at = 8;
+	for (uint16_t k = 0; k < n; k++) {
+		if (!dis_has(d, v, at + 20))
+			return;
+		const uint8_t *r = h + at;
+		uint32_t sources = l4_get_u16(r + 2);
+		dis_u(d, MLDR_TYPE, r, 1, r[0]);
+		dis_u(d, MLDR_AUX, r + 1, 1, r[1]);
+		dis_u(d, MLDR_SOURCES, r + 2, 2, sources);
+		dis_p(d, MLDR_ADDR, r + 4, 16);
+		at += 20;
+		for (uint32_t s = 0; s < sources; s++, at += 16) {
+			if (!dis_has(d, v, at + 16))
+				return;
+			dis_p(d, MLDR_SRC, h + at, 16);
+		}
+		at += 4u * r[1];
+	}
+}
+
 static void error_message(struct l4_dissect *d, struct l4_view v)
 {
 	const uint8_t *h = v.p;
@@ -337,8 +377,11 @@ static void body(struct l4_dissect *d, struct l4_view v)
 	case 137:
 		neighbor(d, v);
 		break;
+	case 143:
+		report_v2(d, v);
+		break;
 	default:
-		dis_p(d, RESERVED, h + 4, 4);
+		dis_p(d, DATA, h + 4, v.cap - 4);
 		break;
 	}
 }

@@ -200,7 +200,8 @@ static void dissect_ip(struct l4_dissect *d, struct l4_view v)
 		return;
 	}
 	v = view_cut(v, ip_len);
-	d->net_len = v.len;
+	if (d->net_at == h)
+		d->net_len = v.len;
 	dis_net(d, L4_AK_IP4, h + 12, h + 16);
 	d->ip_proto = h[9];
 	if (d->w_any)

@@ -130,7 +130,8 @@ static void dissect_ipv6(struct l4_dissect *d, struct l4_view v)
 	bool exceeds = plen > v.len - 40;
 	if (plen || h[6] == 59 || v.len < 65576)
 		v = view_cut(v, plen || h[6] != 0 ? 40 + plen : v.len);
-	d->net_len = v.len;
+	if (d->net_at == h)
+		d->net_len = v.len;
 	dis_net(d, L4_AK_IP6, h + 8, h + 24);
 	if (d->w_any) {
 		put_header(d, v);

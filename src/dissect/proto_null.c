@@ -2,7 +2,7 @@
  * network order (LOOP). */
 #include "dissect/link.h"
 
-enum { NUL, FAMILY };
+enum { NUL, FAMILY, TYPE };
 
 static const struct l4_value families[] = { { 2, "IP" }, { 10, "IPv6" }, { 24, "IPv6" },
 	{ 28, "IPv6" }, { 30, "IPv6" }, { 0, NULL } };
@@ -10,6 +10,7 @@ static const struct l4_value families[] = { { 2, "IP" }, { 10, "IPv6" }, { 24, "
 static const struct l4_field fields[] = {
 	[NUL] = ROW0("null", "Null/Loopback", 32),
 	[FAMILY] = ROW("null.family", "Family", U32, DEC, WALK, .values = families),
+	[TYPE] = ROW("null.type", "Type", U16, HEX, WALK, .values = l4_ethertype_names),
 };
 
 static void dissect_null(struct l4_dissect *d, struct l4_view v)
@@ -27,6 +28,14 @@ static void dissect_null(struct l4_dissect *d, struct l4_view v)
 	uint32_t f = l4_get_u32(v.p);
 	if (d->out.cap->linktype == L4_LINK_NULL && (f & 0xffff0000))
 		f = __builtin_bswap32(f);
+	if (f > 1500) {
+		/* neither order is a family: some writers put an EtherType here */
+		uint16_t type = l4_get_u16(v.p + 2);
+		dis_u(d, TYPE, v.p + 2, 2, type);
+		if (!dis_call_ethertype(d, type, view_skip(v, 4)))
+			dis_data(d, view_skip(v, 4));
+		return;
+	}
 	dis_u(d, FAMILY, v.p, 4, f);
 	l4_link_family(d, f, view_skip(v, 4));
 }

@@ -26,10 +26,7 @@ static void session(struct l4_dissect *d, struct l4_view v)
 		return;
 	uint32_t len = l4_get_u16(v.p + 4);
 	struct l4_view next = view_cut(view_skip(v, 6), len);
-	d->net_len = 6 + next.len;
-	uint32_t outer = d->net_len;
 	dis_call(d, PROTO_ppp, next);
-	d->net_len = outer;
 }
 
 static void discovery(struct l4_dissect *d, struct l4_view v)
@@ -39,7 +36,6 @@ static void discovery(struct l4_dissect *d, struct l4_view v)
 	dis_fixed(d, v, VERSION, LENGTH);
 	if (!dis_has(d, v, 6))
 		return;
-	d->net_len = 6 + view_cut(view_skip(v, 6), l4_get_u16(v.p + 4)).len;
 	if (cols(d)) {
 		uint8_t c = v.p[1];
 		col_clear(d);

@@ -107,11 +107,11 @@ static void dissect_pktap(struct l4_dissect *d, struct l4_view v)
 		dis_layer(d, v, 48);
 		return;
 	}
-	uint32_t n = le32(v.p), dlt = le32(v.p + 32);
+	uint32_t n = le32(v.p), dlt = le32(v.p + 8);
 	dis_layer(d, v, n);
 	col_proto(d, "PKTAP");
 	dis_u(d, P_HDRLEN, v.p, 4, n);
-	dis_u(d, P_DLT, v.p + 32, 4, dlt);
+	dis_u(d, P_DLT, v.p + 8, 4, dlt);
 	if (n < 48 || !dis_has(d, v, n))
 		return;
 	struct l4_view next = view_skip(v, n);

@@ -24,6 +24,7 @@ enum {
 	FLAGS_AE,
 	FLAGS_CWR,
 	FLAGS_ECE,
+	FLAGS_ACE,
 	FLAGS_URG,
 	FLAGS_ACK,
 	FLAGS_PUSH,
@@ -70,6 +71,7 @@ enum {
 	A_RTO_FRAME,
 	DUP_NUM,
 	DUP_FRAME,
+	RESET_CAUSE,
 	PAYLOAD,
 	SEGMENT_DATA,
 	BOGUS_HLEN,
@@ -105,6 +107,7 @@ static const struct l4_field fields[] = {
 	[FLAGS_CWR] =
 	    ROW("tcp.flags.cwr", "Congestion Window Reduced", BOOL, NONE, AT(104, 1), .depth = 1),
 	[FLAGS_ECE] = ROW("tcp.flags.ece", "ECN-Echo", BOOL, NONE, AT(105, 1), .depth = 1),
+	[FLAGS_ACE] = ROW("tcp.flags.ace", "ACE field (RFC 9768)", U8, DEC, .depth = 1),
 	[FLAGS_URG] = ROW("tcp.flags.urg", "Urgent", BOOL, NONE, AT(106, 1), .depth = 1),
 	[FLAGS_ACK] = ROW("tcp.flags.ack", "Acknowledgment", BOOL, NONE, AT(107, 1), .depth = 1),
 	[FLAGS_PUSH] =
@@ -180,6 +183,7 @@ static const struct l4_field fields[] = {
 	    ROW("tcp.analysis.duplicate_ack_num", "Duplicate ACK #", U32, DEC, GEN, .depth = 1),
 	[DUP_FRAME] = ROW("tcp.analysis.duplicate_ack_frame", "Duplicate to the ACK in packet",
 	    FRAME, NONE, GEN, .depth = 1),
+	[RESET_CAUSE] = ROW("tcp.reset_cause", "Reset cause", STRING, NONE, WALK),
 	[PAYLOAD] = ROW("tcp.payload", "TCP payload", BYTES, NONE, WALK),
 	[SEGMENT_DATA] = ROW("tcp.segment_data", "TCP segment data", BYTES, NONE, WALK),
 	[BOGUS_HLEN] = EVENT("tcp.bogus_header_length", "Bogus TCP header length", ERROR),
@@ -253,6 +257,7 @@ static struct l4_conv *connection(
 /* The bits of tcp.completeness: which parts of a connection's life were seen. */
 static void note_life(struct l4_dissect *d, const struct l4_tcp_hdr *t, struct l4_conv *c)
 {
+	bool fresh = c->first_frame == d->out.cap->number;
 	if (t->flags & TH_SYN) {
 		if (t->flags & TH_ACK) {
 			c->completeness |= 2;
@@ -260,18 +265,30 @@ static void note_life(struct l4_dissect *d, const struct l4_tcp_hdr *t, struct l
 			c->completeness |= 1;
 			c->syn_ts = d->out.cap->ts;
 		}
-	} else if (t->flags & TH_ACK && !(t->flags & (TH_FIN | TH_RST))) {
-		if (t->seglen)
-			c->completeness |= 8;
-		else
-			c->completeness |= 4;
-		if ((c->completeness & 3) == 3 && !c->first_rtt)
+	} else if (t->flags & TH_ACK && !fresh) {
+		c->completeness |= t->seglen ? 8 : 4;
+		if (c->syn_ts && !c->first_rtt)
 			c->first_rtt = d->out.cap->ts - c->syn_ts;
 	}
+	if (fresh)
+		return;
 	if (t->flags & TH_FIN)
 		c->completeness |= 16;
 	if (t->flags & TH_RST)
 		c->completeness |= 32;
+}
+
+/* RFC 9768 3.1: both SYNs announce accurate ECN by their flags; the three ECN flags of all other
+ * segments are then one counter. */
+static void note_ecn(struct l4_tcp_hdr *t, struct l4_conv *c)
+{
+	unsigned ecn = t->flags >> 6 & 7;
+	if ((t->flags & (TH_SYN | TH_ACK)) == TH_SYN)
+		c->acc_ecn = ecn == 7 ? 1 : 0;
+	else if (t->flags & TH_SYN && c->acc_ecn)
+		c->acc_ecn = ecn == 2 || ecn == 3 || ecn == 4 || ecn == 6 ? 2 : 0;
+	else
+		t->ace = c->acc_ecn == 2;
 }
 
 /* RFC 7323 1.3: scaling is used only if both SYNs had the option. */
@@ -289,7 +306,7 @@ static void settle_scale(
 
 /* ---- showing ---- */
 
-static void flags_text(struct l4_dissect *d, unsigned f)
+static void flags_text(struct l4_dissect *d, unsigned f, bool ace)
 {
 	if (!dis_wants(d, FLAGS_STR))
 		return;
@@ -298,7 +315,10 @@ static void flags_text(struct l4_dissect *d, unsigned f)
 	if (!s)
 		return;
 	for (unsigned i = 0; i < 12; i++) {
-		if (f >> (11 - i) & 1) {
+		if (ace && i >= 3 && i <= 5) {
+			/* the three bits are a counter: "-2-" */
+			*o++ = i == 4 ? (char)('0' + (f >> 6 & 7)) : '-';
+		} else if (f >> (11 - i) & 1) {
 			*o++ = names[i];
 		} else {
 			*o++ = (char)0xc2; /* U+00B7, a dot in the middle */
@@ -366,7 +386,12 @@ static void put_header(struct l4_dissect *d, struct l4_view v, const struct l4_t
 	dis_u(d, HDR_LEN, h + 12, 1, t->hlen);
 	dis_u(d, FLAGS, h + 12, 2, t->flags);
 	dis_u(d, FLAGS_RES, h + 12, 1, (t->flags & 0xe00) != 0);
-	dis_fixed(d, v, FLAGS_AE, FLAGS_FIN);
+	if (t->ace) {
+		dis_u(d, FLAGS_ACE, h + 12, 2, t->flags >> 6 & 7);
+		dis_fixed(d, v, FLAGS_URG, FLAGS_FIN);
+	} else {
+		dis_fixed(d, v, FLAGS_AE, FLAGS_FIN);
+	}
 	if (!d->quoted) {
 		if (t->flags & TH_SYN)
 			dis_expert(d, t->flags & TH_ACK ? CONN_SYNACK : CONN_SYN);
@@ -375,7 +400,7 @@ static void put_header(struct l4_dissect *d, struct l4_view v, const struct l4_t
 		if (t->flags & TH_RST)
 			dis_expert(d, CONN_RST);
 	}
-	flags_text(d, t->flags);
+	flags_text(d, t->flags, t->ace);
 	dis_fixed(d, v, WINDOW_VALUE, WINDOW_VALUE);
 	bool scaled = fwd && fwd->win_scale >= 0 && !(t->flags & TH_SYN);
 	dis_u(d, WINDOW, NULL, 0, scaled ? t->window << fwd->win_scale : t->window);
@@ -409,13 +434,13 @@ static void put_times(struct l4_dissect *d, const struct l4_conv *c)
 
 static void put_analysis(struct l4_dissect *d, const struct l4_tcp_ta *ta, const struct l4_conv *c)
 {
-	bool any = ta->flags || ta->acked_frame || ta->bytes_in_flight;
+	bool any = ta->noted || ta->flags || ta->acked_frame || ta->bytes_in_flight;
 	if (!any)
 		return;
 	dis_expert(d, ANALYSIS);
 	if (ta->acked_frame) {
 		dis_u(d, ACKS_FRAME, NULL, 0, ta->acked_frame);
-		struct l4_item *i = dis_u(d, ACK_RTT, NULL, 0, 0);
+		struct l4_item *i = ta->ack_rtt ? dis_u(d, ACK_RTT, NULL, 0, 0) : NULL;
 		if (i)
 			i->v.i = ta->ack_rtt;
 	}
@@ -434,13 +459,17 @@ static void put_analysis(struct l4_dissect *d, const struct l4_tcp_ta *ta, const
 	for (size_t k = 0; k < sizeof marks / sizeof marks[0]; k++)
 		if (ta->flags & marks[k].bit)
 			dis_expert(d, marks[k].row);
-	if (ta->rto_frame) {
+	/* The two special kinds are retransmissions as well. */
+	if (ta->flags & (TCP_A_FAST_RETRANSMISSION | TCP_A_SPURIOUS_RETRANSMISSION))
+		dis_expert(d, A_RETRANS);
+	if (ta->rto) {
 		struct l4_item *i = dis_u(d, A_RTO, NULL, 0, 0);
 		if (i)
 			i->v.i = ta->rto;
 		dis_u(d, A_RTO_FRAME, NULL, 0, ta->rto_frame);
 	}
 	if (ta->flags & TCP_A_DUPLICATE_ACK) {
+		dis_expert(d, A_DUP); /* the node and the event have one name */
 		dis_u(d, DUP_NUM, NULL, 0, ta->dupack_num);
 		dis_u(d, DUP_FRAME, NULL, 0, ta->dupack_frame);
 	}
@@ -541,8 +570,10 @@ static void dissect_tcp(struct l4_dissect *d, struct l4_view v)
 			t.base_seq = fwd->base_seq;
 			t.base_ack = rev->base_seq;
 			t.completeness = c->completeness;
-			if (!d->quoted)
+			if (!d->quoted) {
 				note_life(d, &t, c);
+				note_ecn(&t, c);
+			}
 		}
 	}
 	if (cols(d))
@@ -569,6 +600,8 @@ static void dissect_tcp(struct l4_dissect *d, struct l4_view v)
 	if (t.hlen > 20) {
 		dis_layer_len(d, layer, t.hlen);
 		dis_tcp_options(d, v, &t, TCP_OPTION_FIRST);
+		if (!dis_has(d, v, t.hlen))
+			return;
 	}
 	if (c && !d->quoted) {
 		settle_scale(&t, fwd, rev);
@@ -587,9 +620,12 @@ static void dissect_tcp(struct l4_dissect *d, struct l4_view v)
 		if (cols(d) && ta.flags)
 			info_marks(d, &ta);
 	}
-	if (!dis_has(d, v, t.hlen))
-		return;
 	struct l4_view next = view_skip(v, t.hlen);
+	/* RFC 9293 3.5.3: what a RST carries is text about its cause. */
+	if (t.flags & TH_RST && next.len) {
+		dis_p(d, RESET_CAUSE, next.p, next.cap);
+		return;
+	}
 	if (next.cap)
 		dis_p(d, PAYLOAD, next.p, next.cap);
 	if (next.len)

@@ -54,19 +54,19 @@ static uint8_t by_port(const struct l4_dissect *d, const uint8_t *table)
 	return table[lo] != PROTO_NONE ? table[lo] : table[hi];
 }
 
-static void stream(struct l4_dissect *d, uint32_t bytes)
+/* The datagram's stream; *prev: when its last one came before. */
+static struct l4_conv *stream(struct l4_dissect *d, uint32_t bytes, l4_time *prev)
 {
 	bool lo;
 	struct l4_conv *c = l4_conv_find(d, 17, &lo);
-	l4_time prev = d->out.cap->ts;
 	if (!c) {
 		c = l4_conv_add(d, 17, &lo);
 		if (!c)
-			return;
+			return NULL;
 		c->id = d->udp_streams++;
-	} else {
-		prev = c->last_ts;
 	}
+	*prev = c->last_ts;
+	dis_u(d, STREAM, NULL, 0, c->id);
 	if (!d->quoted) {
 		struct l4_tcp_flow *f = &c->flow[!lo];
 		f->packets++;
@@ -74,16 +74,18 @@ static void stream(struct l4_dissect *d, uint32_t bytes)
 		f->payload += bytes;
 		d->out.stream = c->id;
 		d->out.stream_proto = 17;
-	}
-	dis_u(d, STREAM, NULL, 0, c->id);
-	if (!d->quoted) {
-		struct l4_item *i = dis_u(d, TIME_RELATIVE, NULL, 0, 0);
-		if (i)
-			i->v.i = (int64_t)(d->out.cap->ts - c->first_ts);
-		if ((i = dis_u(d, TIME_DELTA, NULL, 0, 0)))
-			i->v.i = (int64_t)(d->out.cap->ts - prev);
 		c->last_ts = d->out.cap->ts;
 	}
+	return c;
+}
+
+static void put_times(struct l4_dissect *d, const struct l4_conv *c, l4_time prev)
+{
+	struct l4_item *i = dis_u(d, TIME_RELATIVE, NULL, 0, 0);
+	if (i)
+		i->v.i = (int64_t)(d->out.cap->ts - c->first_ts);
+	if ((i = dis_u(d, TIME_DELTA, NULL, 0, 0)))
+		i->v.i = (int64_t)(d->out.cap->ts - prev);
 }
 
 static unsigned checksum_status(struct l4_dissect *d, struct l4_view v, uint32_t len)
@@ -148,6 +150,8 @@ static void dissect_udp(struct l4_dissect *d, struct l4_view v)
 		col_dec(d, len - 8);
 	}
 	struct l4_view all = view_cut(v, len);
+	struct l4_conv *c = NULL;
+	l4_time prev = 0;
 	if (d->w_any || d->columns || d->connections) {
 		dis_u(d, CHECKSUM, h + 6, 2, l4_get_u16(h + 6));
 		unsigned status = checksum_status(d, all, len);
@@ -156,11 +160,13 @@ static void dissect_udp(struct l4_dissect *d, struct l4_view v)
 			dis_expert(d, CHECKSUM_BAD);
 		if (status == 3 && d->net_src.kind == L4_AK_IP6)
 			dis_expert(d, CHECKSUM_ZERO);
-		stream(d, len - 8);
+		c = stream(d, len - 8, &prev);
 	}
 	struct l4_view next = view_skip(all, 8);
 	if (next.cap)
 		dis_p(d, PAYLOAD, next.p, next.cap);
+	if (c && !d->quoted && next.len)
+		put_times(d, c, prev);
 	payload(d, next);
 }
 

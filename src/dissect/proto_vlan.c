@@ -1,7 +1,7 @@
 /* IEEE 802.1Q and 802.1ad tags. */
 #include "dissect/link.h"
 
-enum { VLAN, PRIORITY, CFI, DEI, ID, ETYPE, LEN, TRAILER };
+enum { VLAN, PRIORITY, CFI, DEI, ID, ETYPE, LEN, PADDING, TRAILER };
 
 static const struct l4_field fields[] = {
 	[VLAN] = ROW0("vlan", "802.1Q Virtual LAN", 32),
@@ -12,6 +12,7 @@ static const struct l4_field fields[] = {
 	[ETYPE] = ROW("vlan.etype", "Type", U16, HEX, AT(16, 16), .values = l4_ethertype_names,
 	    .derive = L4_DERIVE_NEXT, .alias = "type"),
 	[LEN] = ROW("vlan.len", "Length", U16, DEC, WALK),
+	[PADDING] = ROW("eth.padding", "Padding", BYTES, NONE, WALK),
 	[TRAILER] = ROW("vlan.trailer", "Trailer", BYTES, NONE, WALK),
 };
 
@@ -32,7 +33,9 @@ static void dissect_vlan(struct l4_dissect *d, struct l4_view v)
 	dis_fixed(d, v, PRIORITY, ID);
 	struct l4_view next = view_skip(v, 4);
 	uint32_t outer = d->net_len;
+	const uint8_t *outer_at = d->net_at;
 	d->net_len = next.len;
+	d->net_at = next.p;
 	if (type <= 1500) {
 		dis_u(d, LEN, v.p + 2, 2, type);
 		if (type < next.len)
@@ -47,16 +50,54 @@ static void dissect_vlan(struct l4_dissect *d, struct l4_view v)
 	uint32_t used = 4 + d->net_len;
 	if (used < v.len) {
 		struct l4_view t = view_skip(v, used);
+		uint32_t pad = l4_link_padding(d, t);
+		if (pad && dis_p(d, PADDING, t.p, pad))
+			d->items[d->out.n_items - 1].layer = (uint8_t)(layer - 1);
+		t = view_skip(t, pad);
 		if (t.cap && dis_p(d, TRAILER, t.p, t.cap))
 			d->items[d->out.n_items - 1].layer = (uint8_t)(layer - 1);
 	}
+	/* To the layer below, the tag's payload is all that there is. */
+	d->net_at = outer_at;
 	d->net_len = outer;
 }
 
-static const struct l4_binding bindings[] = { { "ethertype", 0x8100 }, { "ethertype", 0x88a8 },
-	{ "ethertype", 0x9100 }, { NULL, 0 } };
+static const struct l4_binding bindings[] = { { "ethertype", 0x8100 }, { "ethertype", 0x9100 }, { NULL, 0 } };
 
 const struct l4_dissector l4_dis_vlan = {
 	.proto = PROTO_INIT("vlan", "802.1Q Virtual LAN", "VLAN", fields, 32, bindings),
 	.run = dissect_vlan,
+};
+
+enum { AD, AD_PRIORITY, AD_DEI, AD_ID };
+
+static const struct l4_field ad_fields[] = {
+	[AD] = ROW0("ieee8021ad", "IEEE 802.1ad", 32),
+	[AD_PRIORITY] = ROW("ieee8021ad.priority", "Priority", U16, DEC, AT(0, 3)),
+	[AD_DEI] = ROW("ieee8021ad.dei", "DEI", U16, DEC, AT(3, 1)),
+	[AD_ID] = ROW("ieee8021ad.id", "ID", U16, DEC, AT(4, 12), .def = 1),
+};
+
+static void dissect_ad(struct l4_dissect *d, struct l4_view v)
+{
+	dis_layer(d, v, 4);
+	col_proto(d, "802.1ad");
+	dis_fixed(d, v, AD_PRIORITY, AD_ID);
+	if (!dis_has(d, v, 4))
+		return;
+	struct l4_view next = view_skip(v, 4);
+	uint32_t outer = d->net_len;
+	const uint8_t *outer_at = d->net_at;
+	d->net_len = next.len;
+	d->net_at = next.p;
+	l4_link_ethertype(d, l4_get_u16(v.p + 2), next);
+	d->net_at = outer_at;
+	d->net_len = outer;
+}
+
+static const struct l4_binding ad_bindings[] = { { "ethertype", 0x88a8 }, { NULL, 0 } };
+
+const struct l4_dissector l4_dis_ieee8021ad = {
+	.proto = PROTO_INIT("ieee8021ad", "IEEE 802.1ad", "802.1ad", ad_fields, 32, ad_bindings),
+	.run = dissect_ad,
 };

@@ -45,6 +45,7 @@ struct l4_tcp_hdr {
 	uint16_t flags;  /* TH_* */
 	uint16_t hlen;
 	bool have_seglen; /* false: the length is not known (a fragment, a quotation) */
+	bool ace;             /* the ECN flags are a counter */
 	uint8_t completeness; /* of the connection before this segment */
 	uint8_t mp_ops; /* bits of MPTCP subtypes seen in the options */
 	uint8_t n_sack;
@@ -60,6 +61,7 @@ struct l4_tcp_ta {
 	uint32_t rto_frame;
 	uint32_t bytes_in_flight;
 	uint32_t push_bytes;
+	bool noted;           /* something was found, though it has no flag */
 	int64_t ack_rtt, rto; /* ns */
 };
 

@@ -81,15 +81,6 @@ static void window_rules(struct l4_dissect *d, const struct l4_tcp_hdr *t, struc
 	}
 }
 
-static bool is_sacked(const struct l4_tcp_hdr *t, const struct l4_tcp_flow *rev)
-{
-	for (unsigned i = 0; i < rev->n_sack; i++)
-		if (l4_seq_geq(t->seq, rev->sack_l[i]) &&
-		    l4_seq_leq(t->seq + t->seglen, rev->sack_r[i]))
-			return true;
-	return false;
-}
-
 /* A segment with data, SYN or FIN that brings nothing new is one kind of repetition or another. */
 static void repetition_rules(struct l4_dissect *d, const struct l4_tcp_hdr *t,
     struct l4_tcp_flow *fwd, const struct l4_tcp_flow *rev, const struct l4_conv *c,
@@ -110,26 +101,24 @@ static void repetition_rules(struct l4_dissect *d, const struct l4_tcp_hdr *t,
 		return;
 	uint64_t since_ack = now - rev->lastacktime;
 	if (rev->dupacknum >= 2 && since_ack < FAST_NS) {
-		if (rev->lastack == t->seq || (rev->n_sack && !is_sacked(t, rev))) {
+		if (rev->lastack == t->seq) {
 			ta->flags |= TCP_A_FAST_RETRANSMISSION;
 			return;
 		}
 	}
 	uint64_t reorder = c->first_rtt ? c->first_rtt : OOO_NS;
-	if (now - fwd->nextseqtime < reorder && fwd->nextseq != t->seq + t->seglen) {
+	if (now - fwd->nextseqtime < reorder && fwd->nextseq != t->seq + t->seglen + (t->flags & (TH_SYN | TH_FIN) ? 1 : 0)) {
 		ta->flags |= TCP_A_OUT_OF_ORDER;
 		return;
 	}
 	ta->flags |= TCP_A_RETRANSMISSION;
 	ta->rto = (int64_t)(now - fwd->nextseqtime);
 	ta->rto_frame = fwd->nextseqframe;
-	/* Better: the segment itself, or the oldest that is not acknowledged. */
+	/* Better: the oldest that is not acknowledged, which is likely what came again. */
 	for (uint32_t h = fwd->unacked; h;) {
 		const struct l4_unacked *u = l4_unacked_at(d->convs, h);
 		ta->rto = (int64_t)(now - u->ts);
 		ta->rto_frame = u->frame;
-		if (t->seq == u->seq)
-			break;
 		h = u->next;
 	}
 }
@@ -146,7 +135,8 @@ static void remember(struct l4_dissect *d, const struct l4_tcp_hdr *t, struct l4
 			*l4_unacked_at(d->convs, h) = (struct l4_unacked){ .seq = t->seq,
 				.nextseq = nextseq,
 				.frame = (uint32_t)d->out.cap->number,
-				.next = fwd->unacked,
+				.next = fwd->unacked & 0x7fffffff,
+				.fin = (t->flags & TH_FIN) != 0,
 				.ts = d->out.cap->ts };
 			fwd->unacked = h;
 			fwd->n_unacked++;
@@ -180,29 +170,32 @@ static void remember(struct l4_dissect *d, const struct l4_tcp_hdr *t, struct l4
 static void acknowledge(
     struct l4_dissect *d, const struct l4_tcp_hdr *t, struct l4_tcp_flow *rev, struct l4_tcp_ta *ta)
 {
-	uint32_t *link = &rev->unacked;
-	while (*link) {
-		uint32_t h = *link;
+	uint32_t before = 0; /* the one in front, 0: none */
+	for (uint32_t h = rev->unacked, next; h; h = next) {
 		struct l4_unacked *u = l4_unacked_at(d->convs, h);
+		next = u->next;
 		if (t->ack == u->nextseq) {
 			ta->acked_frame = u->frame;
 			ta->ack_rtt = (int64_t)(d->out.cap->ts - u->ts);
 		} else if (l4_seq_gt(t->ack, u->seq) && l4_seq_leq(t->ack, u->nextseq)) {
 			u->seq = t->ack; /* a part of it */
-			link = &u->next;
+			before = h;
 			continue;
 		} else if (l4_seq_gt(u->nextseq, t->ack)) {
-			link = &u->next;
+			before = h;
 			continue;
 		}
-		*link = u->next;
+		if (before)
+			l4_unacked_at(d->convs, before)->next = next & 0x7fffffff;
+		else
+			rev->unacked = next;
 		l4_unacked_put(d->convs, h);
 		rev->n_unacked--;
 	}
 }
 
-static void in_flight(
-    struct l4_dissect *d, const struct l4_tcp_hdr *t, struct l4_tcp_flow *fwd, struct l4_tcp_ta *ta)
+static void in_flight(struct l4_dissect *d, const struct l4_tcp_hdr *t, struct l4_tcp_flow *fwd,
+    const struct l4_tcp_flow *rev, struct l4_tcp_ta *ta)
 {
 	if (!t->seglen || !fwd->unacked || !(fwd->bits & FLOW_VALID_BIF))
 		return;
@@ -211,10 +204,14 @@ static void in_flight(
 		const struct l4_unacked *u = l4_unacked_at(d->convs, h);
 		uint32_t from = u->seq - fwd->base_seq, to = u->nextseq - fwd->base_seq;
 		first = from < first ? from : first;
+		to -= u->fin;
 		last = to > last ? to : last;
 		h = u->next;
 	}
 	uint32_t n = last - first;
+	/* What the other side has told to have arrived is not in flight any more. */
+	for (unsigned i = 0; i < rev->n_sack; i++)
+		n -= rev->sack_r[i] - rev->sack_l[i];
 	if (n && n < 2000000000)
 		ta->bytes_in_flight = n;
 	bool push = t->flags & TH_PSH;
@@ -238,15 +235,17 @@ void l4_tcp_analyse(struct l4_dissect *d, const struct l4_tcp_hdr *t, struct l4_
 		fwd->dupacknum = 0;
 	}
 	if (rev->maxseqtobeacked && l4_seq_gt(t->ack, rev->maxseqtobeacked) && t->flags & TH_ACK) {
-		ta->flags |= TCP_A_ACK_LOST_PACKET;
-		/* Once is enough. */
+		/* Once for each acknowledgement number is enough. */
+		ta->noted = true;
+		if (t->ack != fwd->lastack)
+			ta->flags |= TCP_A_ACK_LOST_PACKET;
 		rev->maxseqtobeacked = rev->nextseq;
 	}
 	if (t->seglen || t->flags & (TH_SYN | TH_FIN))
 		repetition_rules(d, t, fwd, rev, c, ta);
 	remember(d, t, fwd, ta);
 	acknowledge(d, t, rev, ta);
-	in_flight(d, t, fwd, ta);
+	in_flight(d, t, fwd, rev, ta);
 	if (ta->flags &
 	    (TCP_A_RETRANSMISSION | TCP_A_FAST_RETRANSMISSION | TCP_A_SPURIOUS_RETRANSMISSION))
 		fwd->retransmissions++;

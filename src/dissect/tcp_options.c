@@ -192,10 +192,13 @@ bool dis_tcp_options(struct l4_dissect *d, struct l4_view v, struct l4_tcp_hdr *
 		bool one = o[0] <= 1;
 		if (!one && at + 1 >= end) {
 			/* no room for a length */
-			dis_expert(d, first + OPT_LEN_INVALID);
+			if (end == t->hlen)
+				dis_expert(d, first + OPT_LEN_INVALID);
 			break;
 		}
 		uint8_t len = one ? 1 : o[1];
+		if (len > end - at && end < t->hlen)
+			break; /* the capture ends in it */
 		bool bad = len < (one ? 1 : 2) || len > end - at;
 		if (k)
 			dis_p(d, first + k->row, o, bad ? 1 : len);
@@ -219,8 +222,6 @@ bool dis_tcp_options(struct l4_dissect *d, struct l4_view v, struct l4_tcp_hdr *
 		else if (len > 2)
 			dis_p(d, first + UNKNOWN_DATA, o + 2, len - 2u);
 		at += len;
-		if (o[0] == 0)
-			break;
 	}
 	return true;
 }
