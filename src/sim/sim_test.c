@@ -1,0 +1,224 @@
+/* Tests of the simulation itself: order of callbacks, the clock, arrival times, determinism, and
+ * that a clock which cannot go on is noticed. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <layer4/sim.h>
+
+static char order[32];
+static l4_time when[32];
+
+static void note(void *ctx, l4_time now)
+{
+	size_t n = strlen(order);
+	order[n] = *(const char *)ctx;
+	when[n] = now;
+}
+
+static struct l4_sim *nested;
+
+static void note_and_more(void *ctx, l4_time now)
+{
+	note(ctx, now);
+	assert_int_equal(l4_sim_at(nested, now, note, "x"), 0); /* at once */
+	assert_int_equal(
+	    l4_sim_at(nested, now - 1, note, "y"), 0); /* late: at once too, and first */
+}
+
+static void callbacks_come_in_order(void **state)
+{
+	struct l4_sim *s;
+	(void)state;
+	memset(order, 0, sizeof order);
+	assert_int_equal(l4_sim_new(&s, 1), 0);
+	nested = s;
+	assert_int_equal(l4_sim_at(s, 5, note, "b"), 0);
+	assert_int_equal(l4_sim_at(s, 3, note, "a"), 0);
+	assert_int_equal(l4_sim_at(s, 5, note, "c"), 0);
+	assert_int_equal(l4_sim_at(s, 9, note_and_more, "d"), 0);
+	assert_int_equal(l4_sim_at(s, 20, note, "z"), 0);
+	assert_int_equal(l4_sim_run(s, 10, true), 0);
+	assert_string_equal(order, "abcdyx");
+	assert_int_equal(when[0], 3);
+	assert_int_equal(when[2], 5);
+	assert_int_equal(when[5], 9);
+	assert_int_equal(l4_sim_now(s), 10);
+	assert_int_equal(l4_sim_run(s, L4_TIME_NEVER, true), 0);
+	assert_int_equal(l4_sim_now(s), 20);
+	l4_sim_free(s);
+}
+
+/* --- Two hosts that exchange datagrams --- */
+
+struct pair {
+	struct l4_sim *s;
+	struct l4_host *h[2];
+	l4_ep ep[2];
+	struct l4_endpoint at[2];
+	unsigned got;
+	l4_time arrival[64];
+	uint64_t digest;
+};
+
+static void on_event(void *ctx, struct l4_host *h, const struct l4_event *e, l4_time now)
+{
+	struct pair *p = ctx;
+	struct l4_udp_msg m;
+	char buf[100];
+	while (l4_udp_recv(h, e->ep, buf, sizeof buf, &m, now) >= 0) {
+		assert_int_equal(m.time, now);
+		if (p->got < 64)
+			p->arrival[p->got] = now;
+		p->got++;
+		if (buf[0] == 's')
+			l4_sim_stop(p->s);
+	}
+}
+
+static void on_frame(void *ctx, struct l4_host *h, unsigned ifindex, bool sent,
+    const struct l4_frame *f, l4_time now)
+{
+	struct pair *p = ctx;
+	(void)ifindex;
+	p->digest = p->digest * 31 + now + f->len + (h == p->h[0] ? 7 : 0) + sent;
+}
+
+static void make_pair(struct pair *p, uint64_t seed, const char *impair)
+{
+	struct l4_link_config c = { .medium = L4_MEDIUM_IP };
+	int ifindex[2];
+	memset(p, 0, sizeof *p);
+	assert_int_equal(l4_impair_parse(&c.to[0], impair, NULL), 0);
+	c.to[1] = c.to[0];
+	assert_int_equal(l4_sim_new(&p->s, seed), 0);
+	l4_sim_on_frame(p->s, on_frame, p);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(l4_sim_add_host(p->s, &p->h[i], NULL), 0);
+		l4_sim_on_event(p->s, p->h[i], on_event, p);
+	}
+	assert_int_equal(l4_sim_connect(p->s, p->h[0], p->h[1], &c, NULL, ifindex), 0);
+	for (int i = 0; i < 2; i++) {
+		struct l4_prefix a;
+		assert_int_equal(l4_prefix_parse(&a, i ? "192.0.2.2/24" : "192.0.2.1/24"), 0);
+		assert_int_equal(l4_host_add_address(p->h[i], (unsigned)ifindex[i], &a, 0), 0);
+		p->at[i] = (struct l4_endpoint){ .addr = a.addr, .port = 9 };
+		p->ep[i] = l4_udp_new(p->h[i], p);
+		assert_int_equal(l4_udp_bind(p->h[i], p->ep[i], &p->at[i]), 0);
+	}
+}
+
+static void send_one(void *ctx, l4_time now)
+{
+	struct pair *p = ctx;
+	assert_int_equal(l4_udp_send(p->h[0], p->ep[0], &p->at[1], "hello", 5, now), 5);
+}
+
+static void datagrams_take_their_time(void **state)
+{
+	struct pair p;
+	(void)state;
+	make_pair(&p, 1, "delay=7ms");
+	l4_sim_at(p.s, 3 * L4_MSEC, send_one, &p);
+	l4_sim_at(p.s, 100 * L4_MSEC, send_one, &p);
+	assert_int_equal(l4_sim_run(p.s, 50 * L4_MSEC, true), 0);
+	assert_int_equal(p.got, 1);
+	assert_int_equal(p.arrival[0], 10 * L4_MSEC);
+	assert_int_equal(l4_sim_now(p.s), 50 * L4_MSEC);
+	assert_int_equal(l4_sim_run(p.s, L4_SEC, true), 0);
+	assert_int_equal(p.arrival[1], 107 * L4_MSEC);
+	/* stop: at the datagram that says so, and the clock stays there */
+	assert_int_equal(l4_udp_send(p.h[0], p.ep[0], &p.at[1], "stop", 4, L4_SEC), 4);
+	assert_int_equal(l4_sim_run(p.s, 9 * L4_SEC, true), 0);
+	assert_int_equal(l4_sim_now(p.s), L4_SEC + 7 * L4_MSEC);
+	l4_sim_free(p.s);
+}
+
+static uint64_t digest_of(uint64_t seed, unsigned *got)
+{
+	struct pair p;
+	make_pair(&p, seed, "delay=5ms,jitter=2ms,loss=20%,dup=5%,reorder=10%");
+	for (unsigned i = 0; i < 200; i++)
+		l4_sim_at(p.s, i * L4_MSEC, send_one, &p);
+	assert_int_equal(l4_sim_run(p.s, L4_SEC, true), 0);
+	*got = p.got;
+	l4_sim_free(p.s);
+	return p.digest;
+}
+
+static void same_seed_same_run(void **state)
+{
+	unsigned a, b, c;
+	(void)state;
+	uint64_t x = digest_of(5, &a), y = digest_of(5, &b), z = digest_of(6, &c);
+	assert_true(x == y);
+	assert_int_equal(a, b);
+	assert_true(x != z);
+	assert_true(a > 120 && a < 200);
+}
+
+/* --- Devices that stop the clock --- */
+
+static int nothing_rx(struct l4_device *d, struct l4_frame *out, size_t max, l4_time now)
+{
+	(void)d, (void)out, (void)max, (void)now;
+	return 0;
+}
+static int nothing_tx(struct l4_device *d, const struct l4_frame *f, size_t n, l4_time now)
+{
+	(void)d, (void)f, (void)now;
+	return (int)n;
+}
+static l4_time always(const struct l4_device *d)
+{
+	(void)d;
+	return 3;
+}
+static void plain_caps(const struct l4_device *d, struct l4_device_caps *out)
+{
+	(void)d;
+	memset(out, 0, sizeof *out);
+	out->medium = L4_MEDIUM_IP;
+	out->mtu = 1500;
+}
+static void forget(struct l4_device *d)
+{
+	(void)d;
+}
+
+static void a_clock_that_stands_is_an_error(void **state)
+{
+	static const struct l4_device_ops ops = { .name = "stuck",
+		.rx = nothing_rx,
+		.tx = nothing_tx,
+		.deadline = always,
+		.caps = plain_caps,
+		.close = forget };
+	struct l4_device d = { .ops = &ops };
+	struct l4_host *h;
+	struct l4_sim *s;
+	(void)state;
+	assert_int_equal(l4_sim_new(&s, 1), 0);
+	assert_int_equal(l4_sim_add_host(s, &h, NULL), 0);
+	assert_int_equal(l4_sim_attach(s, h, &d, NULL), 1);
+	assert_string_equal(l4_sim_what(s), "");
+	assert_int_equal(l4_sim_run(s, L4_SEC, true), L4_ESTATE);
+	assert_non_null(strstr(l4_sim_what(s), "time stands still at 3 ns"));
+	l4_sim_free(s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(callbacks_come_in_order),
+		cmocka_unit_test(datagrams_take_their_time),
+		cmocka_unit_test(same_seed_same_run),
+		cmocka_unit_test(a_clock_that_stands_is_an_error),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
