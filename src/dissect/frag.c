@@ -71,13 +71,20 @@ static struct datagram *oldest(struct l4_frag_table *t)
 	return o;
 }
 
+/* Member by member: the padding of a key is not part of it. */
+static bool same_key(const struct l4_frag_key *a, const struct l4_frag_key *b)
+{
+	return a->id == b->id && a->proto == b->proto && a->version == b->version &&
+	       !memcmp(a->src, b->src, sizeof a->src) && !memcmp(a->dst, b->dst, sizeof a->dst);
+}
+
 static struct datagram *lookup(struct l4_frag_table *t, const struct l4_frag_key *key)
 {
 	struct datagram *empty = NULL;
 	for (unsigned i = 0; i < DATAGRAMS; i++) {
 		if (!t->g[i].used)
 			empty = empty ? empty : &t->g[i];
-		else if (!memcmp(&t->g[i].key, key, sizeof *key))
+		else if (same_key(&t->g[i].key, key))
 			return &t->g[i];
 	}
 	if (!empty) {

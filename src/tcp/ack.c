@@ -19,7 +19,7 @@ static void rtt_from_ack(struct l4_tcp *c, const struct l4_seg *s, const struct 
 	} else if (a->acked && c->ts_ok && (s->h.opts.present & L4_TCPO_TS) && s->h.opts.ts_ecr) {
 		/* RFC 7323 4.1: the echo tells even for a retransmission */
 		uint32_t ticks = l4_tcp_ts_now(c->ts, a->now) + c->ts_offset - s->h.opts.ts_ecr;
-		if (ticks < 0x7fffffff && ticks < 600000)
+		if (ticks < 600000)
 			l4_tcp_rtt_sample(c, (ticks ? ticks : 1) * c->ts->cfg.ts_tick, a->now);
 	}
 }
