@@ -74,7 +74,7 @@ struct l4_item {
 
 enum l4_addr_kind { L4_AK_NONE, L4_AK_MAC, L4_AK_IP4, L4_AK_IP6, L4_AK_TEXT };
 
-struct l4_packet {
+struct l4_dissected {
 	const struct l4_cap_packet *cap;
 	const struct l4_layer *layers;
 	uint32_t n_layers;
@@ -97,7 +97,7 @@ struct l4_packet {
 };
 
 /* Dissects one packet. The result is borrowed until the next call. */
-L4_EXPORT const struct l4_packet *l4_dissect_packet(
+L4_EXPORT const struct l4_dissected *l4_dissect_packet(
     struct l4_dissect *d, const struct l4_cap_packet *cap);
 
 /* Writes the value of an item as text the way --fields shows it (numbers plain, hex with the

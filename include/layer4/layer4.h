@@ -6,10 +6,12 @@
 #include <layer4/capfile.h>
 #include <layer4/checksum.h>
 #include <layer4/device.h>
+#include <layer4/dissect.h>
 #include <layer4/dns.h>
 #include <layer4/drill.h>
 #include <layer4/drop.h>
 #include <layer4/err.h>
+#include <layer4/field.h>
 #include <layer4/host.h>
 #include <layer4/http.h>
 #include <layer4/loop.h>

@@ -109,7 +109,7 @@ static void one_file(struct dissect *x, const char *path)
 			x->views.first = c.ts;
 			x->views.have_first = true;
 		}
-		const struct l4_packet *p = l4_dissect_packet(x->d, &c);
+		const struct l4_dissected *p = l4_dissect_packet(x->d, &c);
 		views_packet(&x->views, p);
 		if (++x->shown == x->count_max)
 			break;

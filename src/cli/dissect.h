@@ -34,6 +34,6 @@ struct views {
 int views_add_columns(struct views *v, struct l4_dissect *d, const char *list);
 /* Tells the dissection what the view needs. */
 void views_prepare(const struct views *v, struct l4_dissect *d);
-void views_packet(struct views *v, const struct l4_packet *p);
+void views_packet(struct views *v, const struct l4_dissected *p);
 
 #endif

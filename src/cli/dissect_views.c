@@ -138,7 +138,7 @@ static void pad(struct out *o, size_t n, size_t width)
 		out_char(o, ' ');
 }
 
-static void summary(struct views *v, const struct l4_packet *p)
+static void summary(struct views *v, const struct l4_dissected *p)
 {
 	struct out *o = v->out;
 	char t[64];
@@ -166,7 +166,7 @@ static void summary(struct views *v, const struct l4_packet *p)
 
 /* ---- fields ---- */
 
-static void special_text(struct views *v, const struct l4_packet *p, int letter)
+static void special_text(struct views *v, const struct l4_dissected *p, int letter)
 {
 	struct out *o = v->out;
 	char t[64];
@@ -228,7 +228,7 @@ static bool of_column(const struct column *c, const struct l4_field *f)
 	return false;
 }
 
-static void fields(struct views *v, const struct l4_packet *p)
+static void fields(struct views *v, const struct l4_dissected *p)
 {
 	struct out *o = v->out;
 	for (unsigned k = 0; k < v->n_columns; k++) {
@@ -282,7 +282,7 @@ static void detail_value(struct out *o, const struct l4_item *i)
 	}
 }
 
-static void detail(struct views *v, const struct l4_packet *p)
+static void detail(struct views *v, const struct l4_dissected *p)
 {
 	static const char spaces[] = "                                                            ";
 	struct out *o = v->out;
@@ -381,7 +381,7 @@ static void ends_text(char *t, size_t cap, const struct l4_layer *l)
 	snprintf(t, cap, "%s → %s", a, b);
 }
 
-static void layers(struct views *v, const struct l4_packet *p)
+static void layers(struct views *v, const struct l4_dissected *p)
 {
 	struct out *o = v->out;
 	out_fmt(o, "Packet %llu, %u bytes\n", (unsigned long long)p->cap->number, p->cap->len);
@@ -448,7 +448,7 @@ static void json_value(struct out *o, const struct l4_item *i)
 
 /* The fields of one layer; a field that occurs more than once is an array. Occurrences are linked
  * by name in one pass, so that a packet of many records costs no more than its length. */
-static void json_layer(struct out *o, const struct l4_packet *p, uint32_t layer, uint32_t first)
+static void json_layer(struct out *o, const struct l4_dissected *p, uint32_t layer, uint32_t first)
 {
 	enum { ROWS = 512 };
 	static uint32_t head[ROWS], tail[ROWS], next[65536];
@@ -494,7 +494,7 @@ static void json_layer(struct out *o, const struct l4_packet *p, uint32_t layer,
 	}
 }
 
-static void json(struct views *v, const struct l4_packet *p)
+static void json(struct views *v, const struct l4_dissected *p)
 {
 	struct out *o = v->out;
 	out_str(o, "{\"number\":");
@@ -545,7 +545,7 @@ static void hex(struct out *o, const uint8_t *p, uint32_t n)
 	out_char(o, '\n');
 }
 
-void views_packet(struct views *v, const struct l4_packet *p)
+void views_packet(struct views *v, const struct l4_dissected *p)
 {
 	switch (v->kind) {
 	case VIEW_SUMMARY:

@@ -460,9 +460,9 @@ void col_prepend(struct l4_dissect *d, const char *s)
 
 /* ---- a packet ---- */
 
-const struct l4_packet *l4_dissect_packet(struct l4_dissect *d, const struct l4_cap_packet *cap)
+const struct l4_dissected *l4_dissect_packet(struct l4_dissect *d, const struct l4_cap_packet *cap)
 {
-	d->out = (struct l4_packet){ .cap = cap, .layers = d->layers, .stream = -1 };
+	d->out = (struct l4_dissected){ .cap = cap, .layers = d->layers, .stream = -1 };
 	d->stop = DIS_GO;
 	d->depth = d->nesting = d->source = 0;
 	d->quoted = d->fragment = d->cols_locked = false;

@@ -102,7 +102,7 @@ struct l4_dissect {
 	uint8_t by_ethertype[65536];
 	uint8_t by_ppp[65536];
 	/* the current packet */
-	struct l4_packet out;
+	struct l4_dissected out;
 	struct l4_layer layers[LAYERS_MAX];
 	struct l4_item *items;
 	uint32_t items_cap;
