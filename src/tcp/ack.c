@@ -24,13 +24,14 @@ static void rtt_from_ack(struct l4_tcp *c, const struct l4_seg *s, const struct 
 	}
 }
 
-/* The send buffer follows the window (auto-tuning): room for twice what may be in flight. */
+/* The send buffer follows the window (auto-tuning): room for what may be in flight, and for what
+ * waits behind holes for as many round trips as losses of retransmissions take. */
 static void tune_sndbuf(struct l4_tcp *c)
 {
 	const struct l4_tcp_config *cfg = &c->ts->cfg;
 	if (c->opt_sndbuf_fixed || !cfg->moderate_rcvbuf)
 		return;
-	uint64_t want = 2ull * c->cwnd * c->snd_mss;
+	uint64_t want = 4ull * c->cwnd * c->snd_mss;
 	if (want > cfg->sndbuf_max)
 		want = cfg->sndbuf_max;
 	if (want > c->sndbuf && c->ts->buffer_used < c->ts->lim.buffer_bytes / 4 * 3)

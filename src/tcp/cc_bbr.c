@@ -131,6 +131,7 @@ static void update_bw(struct l4_tcp *c, const struct l4_ack *a)
 		b->next_round_delivered = c->delivered;
 		b->round++;
 		b->round_start = true;
+		b->conserve = false;
 	}
 	if (a->rate && (!a->rate_app_limited || a->rate >= b->bw[0]))
 		bw_update(b, a->rate);
@@ -216,23 +217,23 @@ static void set_cwnd(struct l4_tcp *c, const struct l4_ack *a)
 {
 	struct l4_cc_bbr *b = &c->ccs.bbr;
 	uint32_t target = target_cwnd(c, b->cwnd_gain), w = c->cwnd;
+	uint8_t was = b->prev_ca_state;
+	b->prev_ca_state = c->ca_state;
 	if (a->delivered) {
-		if (b->restore_cwnd && c->ca_state < L4_CA_RECOVERY) {
-			b->restore_cwnd = false;
+		w = w > a->lost ? w - a->lost : 1;
+		if (c->ca_state == L4_CA_RECOVERY && was != L4_CA_RECOVERY) {
+			/* one round of conservation: what is lost is not made up for */
+			b->conserve = true;
+			b->next_round_delivered = c->delivered;
+			w = l4_in_flight(c) + a->delivered;
+		} else if (was >= L4_CA_RECOVERY && c->ca_state < L4_CA_RECOVERY) {
+			b->conserve = false;
 			if (b->prior_cwnd > w)
 				w = b->prior_cwnd;
 		}
-		/* one round of conservation when recovery begins: lost segments are not made up for
-		 */
-		if (c->ca_state == L4_CA_RECOVERY && l4_seq_lt(c->snd_una, c->recovery_point) &&
-		    b->ext[0] == 1) {
+		if (b->conserve) {
 			uint32_t f = l4_in_flight(c) + a->delivered;
-			if (w > a->lost)
-				w -= a->lost;
-			if (w < f)
-				w = f;
-			if (b->round_start && b->next_round_delivered > b->ext[1])
-				b->ext[0] = 0;
+			w = w > f ? w : f;
 		} else if (b->full_reached) {
 			w = w + a->delivered < target ? w + a->delivered : target;
 		} else if (w < target || c->delivered < c->ts->cfg.initial_window) {
@@ -273,7 +274,7 @@ static void on_ack(struct l4_tcp *c, const struct l4_ack *a)
 static uint32_t ssthresh(struct l4_tcp *c)
 {
 	struct l4_cc_bbr *b = &c->ccs.bbr;
-	if (c->ca_state < L4_CA_RECOVERY && b->mode != PROBE_RTT)
+	if (b->prev_ca_state < L4_CA_RECOVERY && b->mode != PROBE_RTT)
 		b->prior_cwnd = c->cwnd;
 	else if (c->cwnd > b->prior_cwnd)
 		b->prior_cwnd = c->cwnd;
@@ -283,20 +284,11 @@ static uint32_t ssthresh(struct l4_tcp *c)
 static void on_state(struct l4_tcp *c, uint8_t state)
 {
 	struct l4_cc_bbr *b = &c->ccs.bbr;
-	if (state == L4_CA_RECOVERY && c->ca_state != L4_CA_RECOVERY) {
-		b->ext[0] = 1; /* conservation */
-		b->ext[1] = c->delivered;
-		b->next_round_delivered = c->delivered;
-		b->restore_cwnd = true;
-		c->cwnd = l4_in_flight(c) + 1;
-	} else if (state == L4_CA_LOSS) {
+	if (state == L4_CA_LOSS) {
+		b->prev_ca_state = L4_CA_LOSS;
 		b->full_bw = 0;
 		b->round_start = true;
-		b->restore_cwnd = true;
-		b->ext[0] = 0;
-	} else if (state <= L4_CA_DISORDER && c->ca_state >= L4_CA_RECOVERY) {
-		b->ext[0] = 0;
-		b->restore_cwnd = true;
+		b->conserve = false;
 	}
 }
 

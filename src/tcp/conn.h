@@ -120,11 +120,10 @@ struct l4_cc_bbr {
 	l4_time cycle_stamp;
 	uint64_t full_bw;
 	uint8_t full_bw_count, mode, cycle_index;
-	bool round_start, full_reached, probe_rtt_round_done, restore_cwnd, idle_restart;
+	bool round_start, full_reached, probe_rtt_round_done, conserve, idle_restart;
 	uint32_t prior_cwnd;
-	uint32_t extra_acked;
 	uint64_t pacing_gain, cwnd_gain; /* of 256 */
-	uint64_t ext[8];
+	uint8_t prev_ca_state;
 };
 
 struct l4_hystart {
