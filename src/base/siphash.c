@@ -8,11 +8,19 @@ struct state {
 	uint64_t v0, v1, v2, v3;
 };
 
+/* Little-endian loads. Written with memcpy: compilers do not always see one load in eight. */
 static inline uint64_t load64(const uint8_t *p)
 {
-	return (uint64_t)p[0] | (uint64_t)p[1] << 8 | (uint64_t)p[2] << 16 | (uint64_t)p[3] << 24 |
-	       (uint64_t)p[4] << 32 | (uint64_t)p[5] << 40 | (uint64_t)p[6] << 48 |
-	       (uint64_t)p[7] << 56;
+	uint64_t v;
+	memcpy(&v, p, 8);
+	return __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? __builtin_bswap64(v) : v;
+}
+
+static inline uint32_t load32(const uint8_t *p)
+{
+	uint32_t v;
+	memcpy(&v, p, 4);
+	return __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? __builtin_bswap32(v) : v;
 }
 
 static inline uint64_t rotl(uint64_t v, int n)
@@ -20,20 +28,30 @@ static inline uint64_t rotl(uint64_t v, int n)
 	return v << n | v >> (64 - n);
 }
 
+static inline void round_once(struct state *s)
+{
+	s->v0 += s->v1;
+	s->v2 += s->v3;
+	s->v1 = rotl(s->v1, 13) ^ s->v0;
+	s->v3 = rotl(s->v3, 16) ^ s->v2;
+	s->v0 = rotl(s->v0, 32);
+	s->v2 += s->v1;
+	s->v0 += s->v3;
+	s->v1 = rotl(s->v1, 17) ^ s->v2;
+	s->v3 = rotl(s->v3, 21) ^ s->v0;
+	s->v2 = rotl(s->v2, 32);
+}
+
+/* n is 1 to 4 and constant wherever this is inlined; written out so that no loop is left. */
 static inline void rounds(struct state *s, int n)
 {
-	for (int i = 0; i < n; i++) {
-		s->v0 += s->v1;
-		s->v1 = rotl(s->v1, 13) ^ s->v0;
-		s->v0 = rotl(s->v0, 32);
-		s->v2 += s->v3;
-		s->v3 = rotl(s->v3, 16) ^ s->v2;
-		s->v0 += s->v3;
-		s->v3 = rotl(s->v3, 21) ^ s->v0;
-		s->v2 += s->v1;
-		s->v1 = rotl(s->v1, 17) ^ s->v2;
-		s->v2 = rotl(s->v2, 32);
-	}
+	round_once(s);
+	if (n > 1)
+		round_once(s);
+	if (n > 2)
+		round_once(s);
+	if (n > 3)
+		round_once(s);
 }
 
 static inline struct state start(const uint8_t key[16])
@@ -83,13 +101,11 @@ uint64_t l4_siphash13(const uint8_t key[16], const void *data, size_t len)
 static inline uint64_t hash_tuple(const uint8_t key[16], const uint8_t *p, int c, int d)
 {
 	struct state s = start(key);
-	uint64_t tail =
-	    (uint64_t)p[32] | (uint64_t)p[33] << 8 | (uint64_t)p[34] << 16 | (uint64_t)p[35] << 24;
 	word(&s, load64(p), c);
 	word(&s, load64(p + 8), c);
 	word(&s, load64(p + 16), c);
 	word(&s, load64(p + 24), c);
-	word(&s, tail | (uint64_t)L4_TUPLE_LEN << 56, c);
+	word(&s, load32(p + 32) | (uint64_t)L4_TUPLE_LEN << 56, c);
 	return finish(&s, d);
 }
 
