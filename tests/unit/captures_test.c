@@ -85,18 +85,19 @@ static void every_packet_of_every_capture(void **state)
 {
 	(void)state;
 	const char *dir = getenv("L4_CAPTURES");
-	if (!dir) {
-		print_message("# SKIP: L4_CAPTURES does not name a folder of captures\n");
-		skip();
-	}
 	assert_int_equal(nftw(dir, try_file, 16, FTW_PHYS), 0);
-	print_message("# %u files, %u packets, %u walked to their upper protocol, %u DNS messages\n",
+	print_message(
+	    "# %u files, %u packets, %u walked to their upper protocol, %u DNS messages\n",
 	    seen.files, seen.packets, seen.walked, seen.dns);
 	assert_true(seen.files > 0 && seen.packets > 0 && seen.walked > seen.packets / 10);
 }
 
 int main(void)
 {
+	if (!getenv("L4_CAPTURES")) {
+		puts("1..0 # SKIP L4_CAPTURES does not name a folder of captures");
+		return 0;
+	}
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_packet_of_every_capture),
 	};
