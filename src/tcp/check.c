@@ -116,8 +116,10 @@ int l4_tcp_stack_check(const struct l4_tcp_stack *ts, char *what, size_t cap)
 	}
 	if (!e && (hashed != ts->n_hashed || tw != ts->n_tw || req != ts->n_req))
 		e = "counts of hashed records";
-	if (!e && (ts->n_tw > ts->lim.time_wait || ts->n_conns > ts->lim.connections ||
-		      ts->n_req > ts->lim.half_open || ts->buffer_used > ts->lim.buffer_bytes))
+	if (!e &&
+	    (ts->n_tw > ts->lim.time_wait || ts->n_conns > ts->lim.connections ||
+		ts->n_req > ts->lim.half_open ||
+		ts->buffer_used + (uint64_t)ts->n_spare * L4_CHUNK_BYTES > ts->lim.buffer_bytes))
 		e = "limits";
 	if (!e)
 		return 0;

@@ -496,6 +496,9 @@ struct l4_tcp_list {
 	struct l4_tcp *head, *tail;
 };
 
+/* Size of a large chunk of a send buffer with its head; freed ones are kept for the next. */
+#define L4_CHUNK_BYTES 32768u
+
 struct l4_tcp_stack {
 	struct l4_tcp_env env;
 	struct l4_tcp_config cfg;
@@ -523,6 +526,8 @@ struct l4_tcp_stack {
 	struct l4_tcp *batch; /* connections touched by this batch */
 
 	uint64_t buffer_used;                      /* bytes charged to limits.buffer_bytes */
+	struct l4_spare *spare;                    /* chunks to use again, not charged */
+	uint32_t n_spare;
 	uint32_t challenge_count, challenge_limit; /* global, random limit per second */
 	l4_time challenge_epoch;
 	uint32_t port_counter;

@@ -10,7 +10,7 @@
 #include "tcp/conn.h"
 
 #define CHUNK_SMALL (2048u - (uint32_t)sizeof(struct l4_chunk))
-#define CHUNK_LARGE (32768u - (uint32_t)sizeof(struct l4_chunk))
+#define CHUNK_LARGE (L4_CHUNK_BYTES - (uint32_t)sizeof(struct l4_chunk))
 
 static struct l4_span *span_at(const struct l4_sndbuf *b, uint32_t i)
 {

@@ -25,11 +25,44 @@ void l4_tcp_free(struct l4_tcp_stack *ts, void *p, size_t size)
 		ts->env.free(ts->env.ctx, p, size);
 }
 
+/* Large chunks come and go once per 32 KiB sent. Given back to a general allocator they cost page
+ * faults and system calls every time, so some are kept: a sixteenth of the budget, and no more than
+ * the largest send buffer takes. They are inside the budget and give way to what needs it. */
+#define SPARE_MAX  128u
+#define SPARE_PART 16u
+
+struct l4_spare {
+	struct l4_spare *next;
+};
+
+static void drop_spare(struct l4_tcp_stack *ts)
+{
+	struct l4_spare *s = ts->spare;
+	ts->spare = s->next;
+	ts->n_spare--;
+	l4_tcp_free(ts, s, L4_CHUNK_BYTES);
+}
+
+/* Whether size bytes fit the budget beside those in use, and `spare` kept chunks. */
+static bool fits(const struct l4_tcp_stack *ts, size_t size, uint32_t spare)
+{
+	uint64_t most = ts->lim.buffer_bytes, kept = (uint64_t)spare * L4_CHUNK_BYTES;
+	return size <= most && kept <= most - size && ts->buffer_used <= most - size - kept;
+}
+
 void *l4_tcp_buf_alloc(struct l4_tcp_stack *ts, size_t size)
 {
-	if (size > ts->lim.buffer_bytes || ts->buffer_used > ts->lim.buffer_bytes - size)
-		return NULL;
-	void *p = l4_tcp_alloc(ts, size);
+	void *p = NULL;
+	if (size == L4_CHUNK_BYTES && ts->spare) {
+		p = ts->spare;
+		ts->spare = ts->spare->next;
+		ts->n_spare--;
+	} else {
+		while (ts->spare && !fits(ts, size, ts->n_spare))
+			drop_spare(ts);
+		if (fits(ts, size, 0))
+			p = l4_tcp_alloc(ts, size);
+	}
 	if (p)
 		ts->buffer_used += size;
 	return p;
@@ -41,7 +74,15 @@ void l4_tcp_buf_free(struct l4_tcp_stack *ts, void *p, size_t size)
 		return;
 	assert(ts->buffer_used >= size);
 	ts->buffer_used -= size;
-	l4_tcp_free(ts, p, size);
+	if (size == L4_CHUNK_BYTES && ts->n_spare < SPARE_MAX &&
+	    ts->n_spare < ts->lim.buffer_bytes / (SPARE_PART * L4_CHUNK_BYTES)) {
+		struct l4_spare *s = p;
+		s->next = ts->spare;
+		ts->spare = s;
+		ts->n_spare++;
+	} else {
+		l4_tcp_free(ts, p, size);
+	}
 }
 
 /* --- The demultiplexer --- */
@@ -511,6 +552,8 @@ void l4_tcp_stack_free(struct l4_tcp_stack *ts)
 	for (uint32_t i = 0; i < ts->n_slots; i++)
 		if (ts->slot[i].c)
 			l4_tcp_conn_free(ts->slot[i].c);
+	while (ts->spare)
+		drop_spare(ts);
 	l4_tcp_free(ts, ts->slot, ts->n_slots * sizeof *ts->slot);
 	l4_tcp_free(ts, ts->bucket, ts->n_buckets * sizeof *ts->bucket);
 	struct l4_tcp_env env = ts->env;
