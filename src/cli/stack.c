@@ -28,7 +28,7 @@ const char stack_help[] =
     "  -a, --address A/LEN   an address of our own (may be given several times, v4 and v6);\n"
     "                        without one: DHCP and router advertisements\n"
     "  -g, --gateway A       where packets for elsewhere go (one for v4, one for v6)\n"
-    "      --mac MAC         our Ethernet address (default: a random one)\n"
+    "      --mac MAC         our Ethernet address (default: made from the address)\n"
     "      --mtu N           bytes of an IP packet\n"
     "      --dns A           name server (default: those of /etc/resolv.conf)\n"
     "      --shared          with packet: use the interface's own addresses; the kernel is\n"
@@ -271,11 +271,21 @@ static int make_host(struct stack *s)
 	return rc < 0 ? fail(s, "host", rc) : L4_EXIT_DONE;
 }
 
-/* An address of our own among Ethernet addresses: random, locally administered. */
-static struct l4_mac draw_mac(struct stack *s)
+/* An address of our own among Ethernet addresses, locally administered. With a fixed IP address it
+ * follows from that, so that neighbours who remember us from the last call are right (Linux does
+ * not take a new MAC for a known address within a second); else it is random. */
+static struct l4_mac choose_mac(struct stack *s)
 {
 	struct l4_mac m;
-	uint64_t v = stack_random(s);
+	uint64_t v;
+	if (s->o->address_n) {
+		v = 14695981039346656037u;
+		for (size_t i = 0; i < 16; i++)
+			v = (v ^ s->o->address[0].addr.b[i]) * 1099511628211u;
+		v = splitmix(&v);
+	} else {
+		v = stack_random(s);
+	}
 	memcpy(m.b, &v, sizeof(m.b));
 	m.b[0] = (uint8_t)((m.b[0] & 0xfc) | 0x02);
 	return m;
@@ -366,7 +376,7 @@ static int open_device(struct stack *s, struct l4_device **d)
 	char err[256] = "";
 	bool packet = strncmp(o->device, "packet:", 7) == 0;
 	if (packet && !o->shared)
-		dev.mac = o->has_mac ? o->mac : draw_mac(s);
+		dev.mac = o->has_mac ? o->mac : choose_mac(s);
 	int rc = l4_device_open(d, o->device, &dev, err, sizeof(err));
 	if (rc < 0) {
 		fprintf(stderr, "l4 %s: %s\n", s->cmd, err[0] ? err : l4_err_text(rc));
@@ -390,6 +400,8 @@ static int open_all(struct stack *s)
 	s->medium = ic.caps.medium;
 	if (o->has_mac)
 		ic.caps.mac = o->mac;
+	else if (s->medium == L4_MEDIUM_ETHERNET && l4_mac_is_zero(&ic.caps.mac))
+		ic.caps.mac = choose_mac(s);
 	snprintf(ic.name, sizeof(ic.name), "%s", strchr(o->device, ':') + 1);
 	bool dynamic = o->address_n == 0 && !o->shared && s->medium == L4_MEDIUM_ETHERNET;
 	ic.accept_ra = ic.dhcp4 = ic.dad = dynamic;
