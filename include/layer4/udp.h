@@ -37,7 +37,9 @@ struct l4_udp_msg {
 	uint32_t len;            /* bytes of the datagram, also when the buffer was smaller */
 	uint8_t ttl, tos;
 	uint16_t ifindex;
-	l4_time time; /* arrival */
+	l4_time time;        /* arrival */
+	uint8_t ip_opts_len; /* bytes of IPv4 options, 0..40 */
+	uint8_t ip_opts[40]; /* as on the wire (RFC 1122 4.1.3.2) */
 };
 
 /* An endpoint without address. user comes back in every event. L4_ENOMEM, L4_ELIMIT. */
@@ -65,6 +67,10 @@ L4_EXPORT int l4_udp_leave(struct l4_host *h, l4_ep ep, const struct l4_addr *gr
     unsigned ifindex, const struct l4_addr *source, l4_time now);
 L4_EXPORT int l4_udp_set(struct l4_host *h, l4_ep ep, int option, int64_t value);
 L4_EXPORT int l4_udp_get(struct l4_host *h, l4_ep ep, int option, int64_t *value);
+/* IPv4 options for all datagrams sent from now on (RFC 1122 4.1.3.2), as on the wire; len 0: none.
+ * Fragments behind the first carry those whose copied flag is set (RFC 791 3.1). L4_EINVAL when
+ * they are longer than 40 bytes or malformed. */
+L4_EXPORT int l4_udp_set_ip_options(struct l4_host *h, l4_ep ep, const void *opts, size_t len);
 L4_EXPORT int l4_udp_local(struct l4_host *h, l4_ep ep, struct l4_endpoint *out);
 L4_EXPORT int l4_udp_remote(struct l4_host *h, l4_ep ep, struct l4_endpoint *out);
 L4_EXPORT int l4_udp_error(struct l4_host *h, l4_ep ep);     /* pending error, cleared */

@@ -62,6 +62,11 @@ int l4_udp_get(struct l4_host *h, l4_ep ep, int option, int64_t *value)
 	return l4_udps_get(h->udp, ep, option, value);
 }
 
+int l4_udp_set_ip_options(struct l4_host *h, l4_ep ep, const void *opts, size_t len)
+{
+	return l4_udps_set_ip_options(h->udp, ep, opts, len);
+}
+
 int l4_udp_local(struct l4_host *h, l4_ep ep, struct l4_endpoint *out)
 {
 	return l4_udps_local(h->udp, ep, out);

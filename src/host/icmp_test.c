@@ -70,7 +70,8 @@ static void echo_of_all_sizes(void **state)
 	for (unsigned v6 = 0; v6 < 2; v6++) {
 		setup(t);
 		for (uint32_t n = 0; n <= 1440; n += 9) {
-			tf_icmp(&f, v6 ? &o6 : &o4, v6 ? L4_ICMP6_ECHO : L4_ICMP_ECHO, 0, 77, data, n);
+			tf_icmp(
+			    &f, v6 ? &o6 : &o4, v6 ? L4_ICMP6_ECHO : L4_ICMP_ECHO, 0, 77, data, n);
 			tn_rxf(t, &f);
 			struct l4_packet k;
 			const uint8_t *b = tn_packet(t, 0, &k);
@@ -233,8 +234,8 @@ static void icmp_03_established_connection(void **state)
 	assert_int_equal(p.a.n_out, 1);
 	uint8_t quote[40];
 	memcpy(quote, p.a.out[0].p + 14, 40);
-	static const uint8_t what[][2] = { { 3, 2 }, { 3, 3 }, { 3, 0 }, { 3, 13 }, { 4, 0 }, { 11, 0 },
-		{ 12, 0 } };
+	static const uint8_t what[][2] = { { 3, 2 }, { 3, 3 }, { 3, 0 }, { 3, 13 }, { 4, 0 },
+		{ 11, 0 }, { 12, 0 } };
 	for (unsigned i = 0; i < 7; i++)
 		for (unsigned far = 0; far < 2; far++) {
 			uint8_t q[40];
@@ -259,7 +260,8 @@ static void icmp_03_established_connection(void **state)
 /* ICMP-06: echo to groups. */
 static void icmp_06_group_echo(void **state)
 {
-	static const char *const dst[] = { "192.0.2.255", "255.255.255.255", "224.0.0.1", "ff02::1" };
+	static const char *const dst[] = { "192.0.2.255", "255.255.255.255", "224.0.0.1",
+		"ff02::1" };
 	struct tn t;
 	(void)state;
 	setup(&t);
@@ -445,7 +447,8 @@ static void icmp_13_not_our_packets(void **state)
 		uint32_t len;
 		setup(&t);
 		l4_ep u = sender(&t, v6, packet, &len);
-		uint32_t src = v6 ? 23 : 15, dst = v6 ? 39 : 19, sp = v6 ? 41 : 21, dp = v6 ? 43 : 23;
+		uint32_t src = v6 ? 23 : 15, dst = v6 ? 39 : 19, sp = v6 ? 41 : 21,
+			 dp = v6 ? 43 : 23;
 		const uint32_t at[] = { src, dst, sp, dp };
 		for (unsigned i = 0; i < 5; i++) {
 			uint8_t q[200];

@@ -213,8 +213,8 @@ static void ip6_05_routing_headers(void **state)
 
 /* ---- Fragments ------------------------------------------------------------------------------ */
 
-static void frag6(struct tn *t, const uint8_t *whole, uint32_t off, uint32_t len, bool more,
-    uint32_t id)
+static void frag6(
+    struct tn *t, const uint8_t *whole, uint32_t off, uint32_t len, bool more, uint32_t id)
 {
 	(void)l4_ip6_frag_emit(L4_PROTO_UDP, (uint16_t)off, more, id, buf, 8);
 	memcpy(buf + 8, whole + off, len);
@@ -296,9 +296,8 @@ static void ip6_08_nested_fragments(void **state)
 	for (unsigned depth = 2; depth <= 5; depth++) {
 		uint32_t len = make_udp(10);
 		for (unsigned i = 0; i < depth; i++)
-			(void)l4_ip6_frag_emit(
-			    i + 1 < depth ? L4_PROTO_FRAGMENT : L4_PROTO_UDP, 0, false, depth,
-			    buf + 8 * i, 8);
+			(void)l4_ip6_frag_emit(i + 1 < depth ? L4_PROTO_FRAGMENT : L4_PROTO_UDP, 0,
+			    false, depth, buf + 8 * i, 8);
 		memcpy(buf + 8 * depth, udp, len);
 		in6(&t, &v6, L4_PROTO_FRAGMENT, buf, 8 * depth + len);
 		assert_false(received(&t, u));
@@ -383,7 +382,8 @@ static void ip6_11_errors_and_timeouts(void **state)
 		buf[0] = L4_PROTO_FRAGMENT;
 		buf[2] = 0x81; /* drop and tell */
 		buf[3] = 200;
-		(void)l4_ip6_frag_emit(L4_PROTO_UDP, (uint16_t)(i % 5 * 8), true, i % 7, buf + 8, 8);
+		(void)l4_ip6_frag_emit(
+		    L4_PROTO_UDP, (uint16_t)(i % 5 * 8), true, i % 7, buf + 8, 8);
 		memcpy(buf + 16, udp, 32);
 		in6(&t, &v6, L4_PROTO_DSTOPTS, buf, 48);
 		frag6(&t, udp, i % 9 * 16, 16, i % 11 != 0, i % 7);

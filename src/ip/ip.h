@@ -20,10 +20,11 @@
 #include "base/rng.h"
 #include "base/siphash.h"
 
-#define L4_PKT_HEADROOM 96 /* Ethernet 14, IPv6 40, hop-by-hop 8, fragment 8, UDP 8, spare */
-#define L4_IP_IFS_MAX   256
-#define L4_IP_MTU_MAX   65535
-#define L4_IP4_MTU_MIN  68
+#define L4_PKT_HEADROOM \
+	96 /* Ethernet 14, IPv4 with options 60, or IPv6 40, hop-by-hop and fragment 8 each */
+#define L4_IP_IFS_MAX  256
+#define L4_IP_MTU_MAX  65535
+#define L4_IP4_MTU_MIN 68
 
 /* ---- Packets to send ------------------------------------------------------------------------ */
 
@@ -498,6 +499,8 @@ struct l4_ip_out {
 	bool no_loop;     /* multicast does not come back to us */
 	bool unspecified; /* src any is meant: DHCP, DAD, MLD */
 	uint32_t flow;
+	const uint8_t *opts; /* IPv4 options, NULL: none */
+	uint8_t opts_len;
 };
 /* p holds the transport packet with its checksum; taken in every case. Returns 0 or L4_ENOROUTE,
  * L4_ENOADDR, L4_EMSGSIZE (DF), L4_EAGAIN (queue full), L4_EUNREACH, L4_ENOMEM. */

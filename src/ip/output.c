@@ -135,6 +135,36 @@ static uint8_t ttl_of(const struct l4_ip *ip, const struct l4_hop *hop, const st
 	return ip->ttl;
 }
 
+/* The options that a fragment carries: the first one all, the others those to be copied. */
+static uint8_t options4(const struct l4_ip_out *o, bool first, uint8_t *out)
+{
+	uint8_t n = 0;
+	if (o->router_alert) { /* RFC 2113 2.1 */
+		static const uint8_t alert[4] = { 148, 4, 0, 0 };
+		memcpy(out, alert, 4);
+		return 4;
+	}
+	for (uint8_t i = 0; i < o->opts_len;) {
+		uint8_t type = o->opts[i], len = type > 1 ? o->opts[i + 1] : 1;
+		if (type == 0)
+			break;
+		if (first || (type & 0x80)) { /* RFC 791 3.1: copied flag */
+			memcpy(out + n, o->opts + i, len);
+			n = (uint8_t)(n + len);
+		}
+		i = (uint8_t)(i + len);
+	}
+	return n;
+}
+
+/* Bytes that they take at most, padded. */
+static uint32_t options_len(const struct l4_ip_out *o, bool ip4)
+{
+	if (o->router_alert)
+		return ip4 ? 4 : 8;
+	return ip4 ? (o->opts_len + 3u) & ~3u : 0;
+}
+
 static void header4(struct l4_ip *ip, struct l4_pkt *p, const struct l4_hop *hop,
     const struct l4_ip_out *o, uint16_t id, uint32_t frag_off, bool more)
 {
@@ -147,12 +177,8 @@ static void header4(struct l4_ip *ip, struct l4_pkt *p, const struct l4_hop *hop
 		.proto = o->proto,
 		.src = hop->src,
 		.dst = o->dst };
-	if (o->router_alert) { /* RFC 2113 2.1 */
-		static const uint8_t alert[4] = { 148, 4, 0, 0 };
-		memcpy(h.opts, alert, 4);
-		h.opts_len = 4;
-	}
-	uint32_t hdr_len = L4_IP4_HDR_LEN + h.opts_len;
+	h.opts_len = options4(o, frag_off == 0, h.opts);
+	uint32_t hdr_len = L4_IP4_HDR_LEN + ((h.opts_len + 3u) & ~3u);
 	uint8_t *b = l4_pkt_prepend(p, hdr_len);
 	h.total_len = (uint16_t)p->len;
 	(void)l4_ip4_emit(&h, b, hdr_len);
@@ -198,8 +224,7 @@ static int cut(struct l4_ip *ip, const struct l4_pkt *p, const struct l4_hop *ho
 {
 	bool ip4 = l4_addr_is_ip4(&o->dst);
 	uint32_t over = ip4 ? L4_IP4_HDR_LEN : L4_IP6_HDR_LEN + 8;
-	if (o->router_alert)
-		over += ip4 ? 4 : 8;
+	over += options_len(o, ip4);
 	uint32_t room = (hop->mtu - over) & ~7u, n = (p->len + room - 1) / room;
 	const struct l4_pktq *wait = hop->local ? &ip->lo : &hop->ifp->out;
 	if (wait->n + n > ip->limits.queue_frames)
@@ -269,9 +294,7 @@ int l4_ip_output(struct l4_ip *ip, struct l4_pkt *p, const struct l4_ip_out *o, 
 	int rc = find_hop(ip, o, &hop, now);
 	if (rc == 0 && l4_addr_is_ip4(&hop.src) != ip4)
 		rc = L4_ENOADDR;
-	uint32_t hdr_len = (ip4 ? L4_IP4_HDR_LEN : L4_IP6_HDR_LEN);
-	if (o->router_alert)
-		hdr_len += ip4 ? 4 : 8;
+	uint32_t hdr_len = (ip4 ? L4_IP4_HDR_LEN : L4_IP6_HDR_LEN) + options_len(o, ip4);
 	if (rc == 0 && p->len + hdr_len > hop.mtu) {
 		if ((ip4 && o->df) || p->len + hdr_len > 65535 + (ip4 ? 0u : 40u))
 			rc = L4_EMSGSIZE;

@@ -18,6 +18,7 @@
 #define PAYLOAD_MAX4   65507u
 #define PAYLOAD_MAX6   65527u
 #define PMTU_FLOOR4    552u
+#define IP_OPTS_MAX    40u
 
 static struct l4_uep *get(const struct l4_udp_stack *us, l4_ep ep)
 {
@@ -92,6 +93,7 @@ static void release(struct l4_udp_stack *us, struct l4_uep *u, bool leave, l4_ti
 		us->catch_all = NULL;
 	drop_queue(us, u);
 	unblock_one(us, u);
+	l4_mem_free(us->env.mem, u->ip_opts, IP_OPTS_MAX);
 	l4_mem_free(us->env.mem, u, sizeof(*u));
 }
 
@@ -430,6 +432,8 @@ int64_t l4_udps_send(struct l4_udp_stack *us, l4_ep ep, const struct l4_endpoint
 		.ttl = hop.multicast ? u->mcast_ttl : (uint8_t)(u->ttl > 0 ? u->ttl : 0),
 		.tos = u->tos,
 		.df = u->dontfrag,
+		.opts = v6 ? NULL : u->ip_opts,
+		.opts_len = v6 ? 0 : u->ip_opts_len,
 		.no_loop = hop.multicast && !u->mcast_loop };
 	if (v6)
 		o.flow = l4_ip_flow_label(
@@ -503,6 +507,12 @@ static void deliver(struct l4_udp_stack *us, struct l4_uep *u, const struct l4_i
 		.tos = in->k.tos,
 		.ifindex = in->ifp->index,
 		.time = in->time };
+	const uint8_t *ip = in->data + in->k.l3_off;
+	uint32_t ip_hdr = in->k.version == 4 ? (ip[0] & 15u) * 4 : 0;
+	if (ip_hdr > L4_IP4_HDR_LEN) { /* RFC 1122 4.1.3.2 */
+		d->m.ip_opts_len = (uint8_t)(ip_hdr - L4_IP4_HDR_LEN);
+		memcpy(d->m.ip_opts, ip + L4_IP4_HDR_LEN, d->m.ip_opts_len);
+	}
 	if (len)
 		memcpy(d->data, data, len);
 	if (u->tail)
@@ -845,6 +855,40 @@ int l4_udps_get(struct l4_udp_stack *us, l4_ep ep, int option, int64_t *v)
 	default:
 		return L4_EINVAL;
 	}
+}
+
+/* Whether the options can be walked: each inside the list. */
+static bool options_ok(const uint8_t *p, size_t len)
+{
+	for (size_t i = 0; i < len;) {
+		if (p[i] == 0)
+			return true;
+		if (p[i] == 1) {
+			i++;
+			continue;
+		}
+		if (len - i < 2 || p[i + 1] < 2 || p[i + 1] > len - i)
+			return false;
+		i += p[i + 1];
+	}
+	return true;
+}
+
+int l4_udps_set_ip_options(struct l4_udp_stack *us, l4_ep ep, const void *opts, size_t len)
+{
+	struct l4_uep *u = get(us, ep);
+	if (!u)
+		return L4_EBADF;
+	if (len > IP_OPTS_MAX || !options_ok(opts, len))
+		return L4_EINVAL;
+	if (len && !u->ip_opts)
+		u->ip_opts = l4_mem_alloc(us->env.mem, IP_OPTS_MAX);
+	if (len && !u->ip_opts)
+		return L4_ENOMEM;
+	u->ip_opts_len = (uint8_t)len;
+	if (len)
+		memcpy(u->ip_opts, opts, len);
+	return L4_OK;
 }
 
 int l4_udps_local(struct l4_udp_stack *us, l4_ep ep, struct l4_endpoint *out)

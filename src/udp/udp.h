@@ -48,6 +48,7 @@ int l4_udps_leave(struct l4_udp_stack *us, l4_ep ep, const struct l4_addr *group
     const struct l4_addr *source, l4_time now);
 int l4_udps_set(struct l4_udp_stack *us, l4_ep ep, int option, int64_t value);
 int l4_udps_get(struct l4_udp_stack *us, l4_ep ep, int option, int64_t *value);
+int l4_udps_set_ip_options(struct l4_udp_stack *us, l4_ep ep, const void *opts, size_t len);
 int l4_udps_local(struct l4_udp_stack *us, l4_ep ep, struct l4_endpoint *out);
 int l4_udps_remote(struct l4_udp_stack *us, l4_ep ep, struct l4_endpoint *out);
 int l4_udps_error(struct l4_udp_stack *us, l4_ep ep);
@@ -92,6 +93,8 @@ struct l4_uep {
 	uint32_t rcvbuf, sndbuf, rcvq_bytes, sndq_bytes;
 	struct l4_dgram *head, *tail;
 	struct l4_membership *groups;
+	uint8_t *ip_opts; /* 40 bytes, NULL: none */
+	uint8_t ip_opts_len;
 };
 
 struct l4_uslot {
