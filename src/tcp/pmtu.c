@@ -27,16 +27,18 @@ void l4_pmtu_reduced(struct l4_tcp *c, uint32_t mtu, l4_time now)
 	}
 }
 
-/* Called at each timeout: after two in a row of a full-sized segment, try a smaller one. */
+/* Called at each timeout: after two in a row, try the next size below that of what is lost. A
+ * segment shorter than any size to try is lost for another reason; one shorter than the MSS may
+ * still be too long for the path, as the last of a stream often is. */
 void l4_pmtu_on_rto(struct l4_tcp *c, l4_time now)
 {
 	if (!c->ts->cfg.mtu_probing || !c->opt_pmtu || c->retransmits < 2 || !c->sb.n || !c->pmtu)
 		return;
-	if (l4_sb_at(&c->sb, 0)->len < c->snd_mss && c->sb.n == 1)
-		return; /* a small segment is lost for another reason */
 	uint32_t floor = l4_addr_is_ip4(&c->remote.addr) ? 576 : 1280;
+	uint32_t headers = c->pmtu > c->snd_mss ? c->pmtu - c->snd_mss : 40;
+	uint32_t lost = l4_sb_at(&c->sb, 0)->len;
 	for (size_t i = 0; i < sizeof plateau / sizeof plateau[0]; i++) {
-		if (plateau[i] >= c->pmtu || plateau[i] < floor)
+		if (plateau[i] >= c->pmtu || plateau[i] < floor || plateau[i] - headers >= lost)
 			continue;
 		c->ts->ctr.blackholes++;
 		c->pmtu = plateau[i];

@@ -279,9 +279,11 @@ static void connect_one(void *ctx, l4_time now)
 
 /* --- The world of a seed --- */
 
-static struct l4_impair draw_impair(uint64_t *r)
+static struct l4_impair draw_impair(uint64_t *r, uint32_t mtu_from, uint32_t mtu)
 {
 	struct l4_impair i = { 0 };
+	if (one_in(r, 10) && mtu > mtu_from)
+		i.mtu = (uint32_t)(mtu_from + below(r, mtu - mtu_from)); /* a black hole */
 	if (!one_in(r, 4))
 		i.rate_bytes_per_s = log_between(r, 16384, 128 << 20);
 	if (one_in(r, 2))
@@ -354,12 +356,12 @@ static void tell(struct world *w, bool v6, const struct l4_link_config *c)
 		    ";\n  rate %" PRIu64 " queue %" PRIu64
 		    " delay %.3g ms jitter %.3g ms loss %.3g burst "
 		    "%.3g/%.0f reorder %.3g/%.3g ms dup %.3g corrupt %.3g blackout %.3g..%.3g s "
-		    "ecn %" PRIu64,
+		    "ecn %" PRIu64 " mtu %u",
 		    m->rate_bytes_per_s, m->queue_bytes, (double)m->delay / 1e6,
 		    (double)m->jitter / 1e6, m->loss, m->burst_loss, m->burst_len, m->reorder,
 		    (double)m->reorder_delay / 1e6, m->duplicate, m->corrupt,
 		    (double)m->blackout_from / 1e9, (double)m->blackout_to / 1e9,
-		    m->ecn_threshold_bytes);
+		    m->ecn_threshold_bytes, m->mtu);
 	}
 }
 
@@ -408,8 +410,8 @@ static int build_world(struct world *w, uint64_t seed)
 	lc.mtu = (uint32_t)log_between(r, v6 ? 1280 : 576, 9000);
 	lc.tso = one_in(r, 2);
 	lc.gro = one_in(r, 2);
-	lc.to[0] = draw_impair(r);
-	lc.to[1] = one_in(r, 2) ? lc.to[0] : draw_impair(r);
+	lc.to[0] = draw_impair(r, v6 ? 1280 : 576, lc.mtu);
+	lc.to[1] = one_in(r, 2) ? lc.to[0] : draw_impair(r, v6 ? 1280 : 576, lc.mtu);
 	if (l4_sim_new(&w->sim, seed) < 0)
 		return -1;
 	l4_sim_on_frame(w->sim, on_frame, w);
