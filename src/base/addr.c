@@ -5,12 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
-static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
+static const uint8_t map_prefix[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 
 struct l4_addr l4_addr_from_ip4(const uint8_t ip4[4])
 {
 	struct l4_addr a;
-	memcpy(a.b, mapped, 12);
+	memcpy(a.b, map_prefix, 12);
 	memcpy(a.b + 12, ip4, 4);
 	return a;
 }
@@ -24,7 +24,7 @@ struct l4_addr l4_addr_from_ip6(const uint8_t ip6[16])
 
 bool l4_addr_is_ip4(const struct l4_addr *a)
 {
-	return memcmp(a->b, mapped, 12) == 0;
+	return memcmp(a->b, map_prefix, 12) == 0;
 }
 
 bool l4_addr_eq(const struct l4_addr *a, const struct l4_addr *b)
