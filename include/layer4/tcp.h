@@ -66,7 +66,7 @@ struct l4_tcp_config {
 	uint16_t mss_default;        /* when the peer names none, RFC 9293 3.7.1: 536 (v6: 1220) */
 	uint16_t mss_min;            /* lower bound for what a peer may ask; default 88 */
 	uint16_t pmtu_floor;         /* IPv4 path MTU never believed below; default 552 */
-	uint32_t syn_retries;        /* default 6 */
+	uint32_t syn_retries;        /* default 7, more than 3 minutes (RFC 9293 3.8.3) */
 	uint32_t synack_retries;     /* default 5 */
 	uint32_t retries1, retries2; /* R1 and R2 of RFC 9293 3.8.3 in retransmissions: 3 and 15 */
 	uint32_t orphan_retries;     /* after close; default 8 */

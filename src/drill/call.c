@@ -786,7 +786,8 @@ void l4_bound_prepare(struct l4_run *r, struct l4_bound *b)
 		t->flow.local = e;
 		t->learned = t->udp;
 	} else if (b->c.op == L4_CALL_CONNECT || b->c.op == L4_CALL_SEND) {
-		t->flow.remote = e;
+		if (t->state == L4_TUT_NEW || t->udp)
+			t->flow.remote = e;
 		if (t->state == L4_TUT_NEW ||
 		    (t->state == L4_TUT_CONNECTED && !t->udp && b->c.op == L4_CALL_CONNECT))
 			t->state = L4_TUT_CONNECTING;

@@ -432,6 +432,15 @@ static bool run_code(struct l4_run *r, const struct l4_de *e)
 	return l4_run_fail(r, &at, "%s", text);
 }
 
+/* What the stack dropped, and why, belongs into the ladder. */
+static void on_stack_event(void *ctx, const struct l4_trace_event *e)
+{
+	struct l4_run *r = ctx;
+	if (e->kind == L4_TRACE_DROP && r->zero)
+		l4_run_log(r, (int64_t)((e->time - r->zero) / L4_USEC), "# dropped: %s",
+		    l4_drop_text((enum l4_drop)e->reason));
+}
+
 /* ---- Events ---- */
 
 static bool run_event(struct l4_run *r, const struct l4_de *e)
@@ -662,6 +671,8 @@ int l4_drill_run(struct l4_drill_result *out, const char *file, const char *text
 	int status = parse(r, text, len);
 	bool go = !status && apply_options(r) && !r->o->dry_run;
 	if (go) {
+		r->settings.host.trace.event = on_stack_event;
+		r->settings.host.trace.ctx = r;
 		int e = l4_world_new(&r->world, &r->settings);
 		if (e < 0) {
 			r->broken = true;

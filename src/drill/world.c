@@ -24,6 +24,7 @@ int l4_world_new(struct l4_world *w, const struct l4_settings *s)
 {
 	*w = (struct l4_world){ .now = L4_WORLD_EPOCH };
 	w->tail = &w->head;
+	w->mtu = s->mtu;
 	w->buffers = malloc(sizeof(*w->buffers));
 	if (!w->buffers)
 		return L4_ENOMEM;
@@ -149,6 +150,18 @@ void l4_world_inject(struct l4_world *w, const void *packet, size_t len)
 		.len = (uint32_t)len,
 		.time = w->now,
 	};
+	/* A script's segment may be larger than the MTU, as if the device had joined several. */
+	const uint8_t *b = packet;
+	bool v6 = len > 40 && b[0] >> 4 == 6;
+	if (len > w->mtu && len > 60 && b[v6 ? 6 : 9] == 6) {
+		uint16_t ip = v6 ? 40 : (uint16_t)((b[0] & 15) * 4);
+		f.off.gso_type = v6 ? L4_GSO_TCPV6 : L4_GSO_TCPV4;
+		f.off.hdr_len = (uint16_t)(ip + (b[ip + 12] >> 4) * 4);
+		f.off.gso_size = (uint16_t)(w->mtu - f.off.hdr_len);
+		f.off.csum_start = ip;
+		f.off.csum_offset = 16;
+		f.off.csum_valid = true;
+	}
 	l4_host_rx(w->host, w->ifindex, &f, 1, w->now);
 	l4_world_pump(w);
 }

@@ -53,6 +53,7 @@ struct l4_world {
 	struct l4_host *host;
 	struct l4_socks *socks;
 	unsigned ifindex;
+	uint32_t mtu;
 	l4_time now;
 	struct l4_wire_packet *head, **tail; /* left the host, oldest first */
 	struct l4_world_buffers *buffers;

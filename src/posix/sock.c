@@ -458,8 +458,8 @@ static bool call_shutdown(struct l4_socks *s, struct l4_sock *k, struct l4_call 
 	k->shut_wr |= wr;
 	if (closed)
 		return l4_call_end(c, -ENOTCONN);
-	if (rd)
-		l4_tcp_shutdown_recv(s->host, k->ep, now);
+	/* for reading it only changes what read says when nothing is there, as on Linux: what the
+	 * peer sends is still taken and acknowledged */
 	if (wr)
 		l4_tcp_shutdown(s->host, k->ep, now);
 	l4_sock_wake(s, k);

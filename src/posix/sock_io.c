@@ -77,7 +77,8 @@ void l4_sock_zc_update(struct l4_socks *s, struct l4_sock *k)
 		if (last && last->hi + 1 == id)
 			last->hi = id; /* neighbours are reported as one range */
 		else if (k->notes_n < L4_SK_ERRQ_MAX)
-			k->notes[k->notes_n++] = (struct l4_sk_note){ .lo = id, .hi = id };
+			k->notes[k->notes_n++] =
+			    (struct l4_sk_note){ .lo = id, .hi = id, .copied = true };
 	}
 	memmove(k->zc, k->zc + done, (k->zc_n - done) * sizeof(k->zc[0]));
 	k->zc_n -= done;
@@ -94,6 +95,7 @@ static bool recv_errqueue(struct l4_socks *s, struct l4_sock *k, struct l4_call 
 	if (c->msg) {
 		struct sock_extended_err e = {
 			.ee_origin = SO_EE_ORIGIN_ZEROCOPY,
+			.ee_code = note.copied ? SO_EE_CODE_ZEROCOPY_COPIED : 0,
 			.ee_info = note.lo,
 			.ee_data = note.hi,
 		};
@@ -237,6 +239,8 @@ bool l4_call_recv(struct l4_socks *s, struct l4_sock *k, struct l4_call *c, l4_t
 		return recv_urgent(s, k, c, now);
 	size_t want = iov_bytes(c);
 	bool nonblock = k->nonblock || (c->a & MSG_DONTWAIT);
+	if (want && !c->iov[0].iov_base && !(c->a & MSG_TRUNC) && l4_tcp_inq(s->host, k->ep) > 0)
+		return l4_call_end(c, -EFAULT);
 	int64_t r = want ? recv_some(s, k, c, now) : 0;
 	if (!want)
 		return recv_done(s, k, c, 0);

@@ -199,12 +199,12 @@ static int set_socket(
 	switch (c->b) {
 	case SO_SNDBUF:
 	case SO_SNDBUFFORCE:
-		/* the kernel counts its own overhead, and doubles; we count bytes */
+		/* the kernel doubles it for its own overhead, which is small for large writes */
 		if (v < 2304 || v > INT32_MAX / 2)
 			v = v < 2304 ? 2304 : INT32_MAX / 2;
 		k->sndbuf_set = true;
 		k->sndbuf = v;
-		return set_l4(s, k, L4_TCPOPT_SNDBUF, L4_UDPOPT_SNDBUF, v, now);
+		return set_l4(s, k, L4_TCPOPT_SNDBUF, L4_UDPOPT_SNDBUF, (int64_t)v * 2, now);
 	case SO_RCVBUF:
 	case SO_RCVBUFFORCE:
 		if (v < 1152 || v > INT32_MAX / 2)

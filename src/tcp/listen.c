@@ -95,10 +95,11 @@ static uint8_t window_scale(const struct l4_tcp *l)
 
 static uint32_t first_window(const struct l4_tcp *l, uint32_t mss)
 {
-	uint32_t w = l->rcvbuf < 65535 ? l->rcvbuf : 65535;
+	uint32_t w = l->rcvbuf;
 	if (l->opt_window_clamp && l->opt_window_clamp < w)
 		w = l->opt_window_clamp;
-	return w > mss ? w / mss * mss : w;
+	w = w > mss ? w / mss * mss : w;
+	return w < 65535 ? w : 65535; /* a SYN's window is never scaled (RFC 7323 2.2) */
 }
 
 static void send_synack(struct l4_tcp_req *r, unsigned why, l4_time now)

@@ -25,7 +25,7 @@ void l4_tcp_config_init(struct l4_tcp_config *c)
 		.mss_default = 536,
 		.mss_min = 88,
 		.pmtu_floor = 552,
-		.syn_retries = 6,
+		.syn_retries = 7, /* with the waits above: 183 s; RFC 9293 3.8.3 MUST-23: 3 minutes */
 		.synack_retries = 5,
 		.retries1 = 3,
 		.retries2 = 15,
@@ -100,8 +100,11 @@ int l4_tcps_set(struct l4_tcp_stack *ts, l4_ep ep, int option, int64_t v, l4_tim
 	switch ((enum l4_tcp_option)option) {
 	case L4_TCPOPT_NODELAY:
 		c->opt_nodelay = v != 0;
-		if (v) /* what Nagle held back goes now */
+		if (v) { /* what Nagle or the cork held back goes now */
+			c->push_seq = c->snd_end;
+			c->sws_override = l4_unsent(c) > 0;
 			l4_tcp_output_check(c, now);
+		}
 		return 0;
 	case L4_TCPOPT_CORK:
 		c->opt_cork = v != 0;

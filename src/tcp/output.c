@@ -489,12 +489,12 @@ static int pull_new(struct l4_tcp *c, struct l4_seg_out *o, l4_time now, bool tl
 		bool hold;
 		if (!all) { /* the peer's window cuts it: RFC 9293 3.8.6.2.1 (3) */
 			hold = tail < c->max_wnd / 2 && !c->sws_override && len == wnd;
-		} else if (c->opt_nodelay && !c->opt_cork) {
-			hold = false;
 		} else if (fin_waits) {
 			hold = false;
 		} else if (c->opt_cork || l4_seq_lt(c->push_seq, c->snd_end)) {
-			hold = !c->sws_override; /* more is announced */
+			hold = !c->sws_override; /* more is announced, Nagle or not */
+		} else if (c->opt_nodelay) {
+			hold = false;
 		} else {
 			/* Nagle, with Minshall's change: wait only while a short segment is
 			 * unacknowledged */

@@ -319,7 +319,7 @@ static void note_reordering(struct l4_tcp *c, const struct l4_ack *a)
 		    c, L4_TRACE_TCP_REORDER, 0, c->rack.reo_wnd_mult, c->fack - a->reord_low, 0, 0);
 	c->rack.reordering_seen = true;
 	c->reord_seen++;
-	uint32_t dist = c->snd_mss ? (c->fack - a->reord_low) / c->snd_mss + 1 : 1;
+	uint32_t dist = c->snd_mss ? (c->fack - a->reord_low + c->snd_mss - 1) / c->snd_mss : 1;
 	if (dist > c->reordering)
 		c->reordering = dist < 300 ? dist : 300;
 }

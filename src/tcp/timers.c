@@ -81,6 +81,11 @@ static void give_up(struct l4_tcp *c, bool rst)
 			    .ack = c->rcv_nxt,
 			    .flags = L4_TCPF_RST | L4_TCPF_ACK },
 			.why = { .code = L4_WHY_RST_TIMEOUT, .ep = c->ep } };
+		if (c->ts_ok) { /* RFC 7323 3.2: SHOULD be on a RST, too */
+			o.h.opts.present |= L4_TCPO_TS;
+			o.h.opts.ts_val = l4_tcp_ts_now(c->ts, c->ts->now) + c->ts_offset;
+			o.h.opts.ts_ecr = c->ts_recent;
+		}
 		l4_tcp_count_rst(c->ts);
 		c->ts->env.reply(c->ts->env.ctx, &o, c->ts->now);
 	}

@@ -168,10 +168,11 @@ static void prepare_active(struct l4_tcp *c, l4_time now)
 	c->rcv_wscale = 0;
 	while (ts->cfg.window_scaling && c->rcv_wscale < 14 && (65535u << c->rcv_wscale) < space)
 		c->rcv_wscale++;
-	uint32_t w = c->rcvbuf < 65535 ? c->rcvbuf : 65535;
+	uint32_t w = c->rcvbuf;
 	if (c->opt_window_clamp && c->opt_window_clamp < w)
 		w = c->opt_window_clamp;
-	c->rcv_wnd = w > mss ? w / mss * mss : w;
+	w = w > mss ? w / mss * mss : w;
+	c->rcv_wnd = w < 65535 ? w : 65535; /* a SYN's window is never scaled (RFC 7323 2.2) */
 	c->rcv_ssthresh = c->rcv_wnd;
 	if (!c->iss)
 		c->iss = l4_tcp_isn(ts, &c->local, &c->remote, now);
@@ -546,6 +547,11 @@ static void send_rst(struct l4_tcp *c, unsigned why, l4_time now)
 		    .ack = c->rcv_nxt,
 		    .flags = L4_TCPF_RST | L4_TCPF_ACK },
 		.why = { .code = (uint16_t)why, .ep = c->ep } };
+	if (c->ts_ok) { /* RFC 7323 3.2: SHOULD be on a RST, too */
+		o.h.opts.present |= L4_TCPO_TS;
+		o.h.opts.ts_val = l4_tcp_ts_now(ts, now) + c->ts_offset;
+		o.h.opts.ts_ecr = c->ts_recent;
+	}
 	/* the peer believes it only inside its window */
 	uint32_t edge = c->snd_una + c->snd_wnd;
 	if (l4_seq_gt(o.h.seq, edge))
