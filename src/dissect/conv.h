@@ -73,7 +73,7 @@ struct l4_conv {
 	bool first_is_lo;          /* the first packet came from lo */
 	bool server_is_lo;         /* who answered, if known (port or SYN) */
 	bool mptcp;
-	uint8_t acc_ecn;           /* accurate ECN: 1 asked for, 2 agreed */
+	uint8_t acc_ecn;            /* accurate ECN: 1 asked for, 2 agreed */
 	struct l4_tcp_flow flow[2]; /* [0]: sent by lo; UDP uses packets and bytes only */
 };
 
@@ -97,5 +97,7 @@ void l4_unacked_put(struct l4_conv_table *t, uint32_t handle);
 void l4_frag_free(struct l4_frag_table *t);
 /* TCP streams (stream.c). */
 void l4_streams_free(struct l4_stream_pool *p);
+/* Whether the bytes begin like an HTTP/1 message (proto_http.c). */
+bool l4_http_looks(const uint8_t *p, uint32_t n);
 
 #endif

@@ -83,6 +83,7 @@ void l4_dissect_free(struct l4_dissect *d)
 	l4_conv_free(d->convs);
 	l4_frag_free(d->frags);
 	l4_streams_free(d->streams);
+	free(d->dns_pending);
 	free(d->arena);
 	free(d->items);
 	free(d->want);
@@ -465,7 +466,7 @@ const struct l4_dissected *l4_dissect_packet(struct l4_dissect *d, const struct 
 	d->out = (struct l4_dissected){ .cap = cap, .layers = d->layers, .stream = -1 };
 	d->stop = DIS_GO;
 	d->depth = d->nesting = d->source = 0;
-	d->quoted = d->fragment = d->cols_locked = false;
+	d->quoted = d->fragment = d->cols_locked = d->can_desegment = false;
 	d->info_fence = 0;
 	d->arena_used = 0;
 	d->net_src = d->net_dst = d->dl_src = d->dl_dst = (struct l4_net){ L4_AK_NONE, NULL };

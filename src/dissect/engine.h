@@ -84,6 +84,7 @@ struct l4_conv_table;
 struct l4_frag_table;
 struct l4_tcp_conv;
 struct l4_stream_pool;
+struct l4_dns_pending;
 
 struct l4_dissect {
 	struct l4_dissect_config cfg;
@@ -120,6 +121,9 @@ struct l4_dissect {
 	uint16_t sport, dport;
 	uint8_t ip_proto;
 	bool cols_locked;
+	/* what a dissector over TCP asks of the stream (stream.h) */
+	bool can_desegment;
+	uint32_t deseg_offset, deseg_need;
 	uint32_t info_fence;
 	char info[INFO_MAX + 64];
 	char *arena;
@@ -134,6 +138,7 @@ struct l4_dissect {
 	struct l4_conv_table *convs;
 	struct l4_frag_table *frags;
 	struct l4_stream_pool *streams;
+	struct l4_dns_pending *dns_pending;
 	uint32_t tcp_streams, udp_streams;
 };
 

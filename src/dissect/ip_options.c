@@ -30,6 +30,13 @@ static const char *option_name(uint8_t type)
 	}
 }
 
+static bool known(uint8_t type)
+{
+	static const uint8_t types[] = { 0, 1, 7, 11, 12, 25, 68, 82, 130, 131, 133, 134, 136, 137,
+		148 };
+	return memchr(types, type, sizeof types) != NULL;
+}
+
 static void route(struct l4_dissect *d, const uint8_t *o, uint8_t len, unsigned first)
 {
 	uint8_t ptr = o[2];
@@ -74,6 +81,14 @@ bool dis_ip_options(struct l4_dissect *d, struct l4_view v, uint32_t hlen, unsig
 			len = at + 1 < end ? o[1] : 0;
 		bool bad = type > 1 && (len < 2 || len > hlen - at);
 		dis_title(d, o, bad ? 1 : len, "IP Option - %s", option_name(type));
+		if (bad) {
+			dis_expert(d, first + OPT_LEN_INVALID);
+			break;
+		}
+		if (!known(type)) {
+			at += len;
+			continue;
+		}
 		dis_u(d, first + OPT_TYPE, o, 1, type);
 		dis_u(d, first + OPT_COPY, o, 1, type >> 7);
 		dis_u(d, first + OPT_CLASS, o, 1, type >> 5 & 3);
@@ -86,10 +101,6 @@ bool dis_ip_options(struct l4_dissect *d, struct l4_view v, uint32_t hlen, unsig
 		}
 		if (at + 1 < end)
 			dis_u(d, first + OPT_LEN, o + 1, 1, len);
-		if (bad) {
-			dis_expert(d, first + OPT_LEN_INVALID);
-			break;
-		}
 		if (len > end - at)
 			break;
 		if ((type == 7 || type == 131 || type == 137) && len >= 3)

@@ -129,8 +129,8 @@ static const struct l4_field fields[] = {
 	[OPT_LINKADDR] = ROW("icmpv6.opt.linkaddr", "Link-layer address", BYTES, COLON, .depth = 1),
 	[OPT_SRC_LINK] = ROW(
 	    "icmpv6.opt.src_linkaddr", "Source Link-layer address", BYTES, COLON, .depth = 1, HID),
-	[OPT_TGT_LINK] = ROW("icmpv6.opt.target_linkaddr", "Target Link-layer address", BYTES, COLON,
-	    .depth = 1, HID),
+	[OPT_TGT_LINK] = ROW("icmpv6.opt.target_linkaddr", "Target Link-layer address", BYTES,
+	    COLON, .depth = 1, HID),
 	[PFX_LEN] = ROW("icmpv6.opt.prefix.length", "Prefix Length", U8, DEC, .depth = 1),
 	[PFX_FLAG] = ROW("icmpv6.opt.prefix.flag", "Flag", U8, HEX, .depth = 1),
 	[PFX_L] = ROW("icmpv6.opt.prefix.flag.l", "On-link flag(L)", BOOL, NONE, .depth = 2),
@@ -152,11 +152,12 @@ static const struct l4_field fields[] = {
 	[MLD_DELAY] = ROW("icmpv6.mld.maximum_response_delay", "Maximum Response Delay", U16, DEC,
 	    WALK, .unit = "ms"),
 	[MLD_ADDR] = ROW("icmpv6.mld.multicast_address", "Multicast Address", IP6, NONE, WALK),
-	[MLDR_COUNT] = ROW("icmpv6.mldr.nb_mcast_records", "Number of Multicast Address Records",
-	    U16, DEC, WALK),
+	[MLDR_COUNT] = ROW(
+	    "icmpv6.mldr.nb_mcast_records", "Number of Multicast Address Records", U16, DEC, WALK),
 	[MLDR_TYPE] = ROW("icmpv6.mldr.mar.record_type", "Record Type", U8, DEC, .depth = 1),
 	[MLDR_AUX] = ROW("icmpv6.mldr.mar.aux_data_len", "Aux Data Len", U8, DEC, .depth = 1),
-	[MLDR_SOURCES] = ROW("icmpv6.mldr.mar.nb_sources", "Number of Sources", U16, DEC, .depth = 1),
+	[MLDR_SOURCES] =
+	    ROW("icmpv6.mldr.mar.nb_sources", "Number of Sources", U16, DEC, .depth = 1),
 	[MLDR_ADDR] =
 	    ROW("icmpv6.mldr.mar.multicast_address", "Multicast Address", IP6, NONE, .depth = 1),
 	[MLDR_SRC] = ROW("icmpv6.mldr.mar.source_address", "Source Address", IP6, NONE, .depth = 1),

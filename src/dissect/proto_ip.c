@@ -220,15 +220,18 @@ static void dissect_ip(struct l4_dissect *d, struct l4_view v)
 		struct l4_frag_key key = { .id = l4_get_u16(h + 4), .proto = h[9], .version = 4 };
 		memcpy(key.src, h + 12, 4);
 		memcpy(key.dst, h + 16, 4);
-		if (d->quoted ||
-		    !l4_frag_add(d, &key, (frag & 0x1fffu) * 8, frag & 0x2000, &next, FRAG_FIRST)) {
-			if (d->quoted && !(frag & 0x1fff))
-				d->fragment = true;
-			else {
-				show_fragment(d, h, next);
-				return;
-			}
+		uint32_t offset = (frag & 0x1fffu) * 8;
+		bool keep = !d->quoted && ip_len - hlen <= next.cap && l4_frag_usable(next, offset);
+		if (keep && !l4_frag_add(d, &key, offset, frag & 0x2000, &next, FRAG_FIRST)) {
+			show_fragment(d, h, next);
+			return;
 		}
+		if (!keep && offset) {
+			show_fragment(d, h, next);
+			return;
+		}
+		/* A first fragment that cannot wait for the others is shown as far as it goes. */
+		d->fragment = !keep;
 	}
 	uint8_t id = d->by_ip_proto[h[9]];
 	if (id != PROTO_NONE) {

@@ -204,13 +204,12 @@ static void dissect_fraghdr(struct l4_dissect *d, struct l4_view v)
 		struct l4_frag_key key = { .id = id, .version = 6 };
 		memcpy(key.src, d->net_src.p, 16);
 		memcpy(key.dst, d->net_dst.p, 16);
-		if (d->quoted || !l4_frag_add(d, &key, offset, more, &next, FRAG_FIRST)) {
-			if (!d->quoted || offset) {
-				dis_data(d, next);
-				return;
-			}
-			d->fragment = true;
+		bool keep = !d->quoted && l4_frag_usable(next, offset);
+		if (keep ? !l4_frag_add(d, &key, offset, more, &next, FRAG_FIRST) : offset != 0) {
+			dis_data(d, next);
+			return;
 		}
+		d->fragment = !keep;
 	}
 	l4_ipv6_next(d, v.p[0], next);
 	d->source = source;

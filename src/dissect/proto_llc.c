@@ -43,7 +43,8 @@ static void dissect_llc(struct l4_dissect *d, struct l4_view v)
 			}
 		} else {
 			/* Cisco and the bridging group have tables of their own. */
-			if (oui != 0x00000c && oui != 0x0080c2 && oui != 0x00e02b && oui != 0x000081)
+			if (oui != 0x00000c && oui != 0x0080c2 && oui != 0x00e02b &&
+			    oui != 0x000081)
 				dis_u(d, PID, h + 6, 2, type);
 			if (oui == 0x0080c2 && (type == 1 || type == 7)) {
 				dis_call(d, PROTO_eth, next);

@@ -74,6 +74,10 @@ enum {
 	RESET_CAUSE,
 	PAYLOAD,
 	SEGMENT_DATA,
+	SEGMENT,
+	SEGMENT_COUNT,
+	REASSEMBLED_LENGTH,
+	REASSEMBLED_DATA,
 	BOGUS_HLEN,
 	SHORT_SEGMENT,
 	ACK_NONZERO,
@@ -186,6 +190,13 @@ static const struct l4_field fields[] = {
 	[RESET_CAUSE] = ROW("tcp.reset_cause", "Reset cause", STRING, NONE, WALK),
 	[PAYLOAD] = ROW("tcp.payload", "TCP payload", BYTES, NONE, WALK),
 	[SEGMENT_DATA] = ROW("tcp.segment_data", "TCP segment data", BYTES, NONE, WALK),
+	/* the next four in the order that stream.c knows */
+	[SEGMENT] = ROW("tcp.segment", "TCP Segment", FRAME, NONE, GEN, .depth = 1),
+	[SEGMENT_COUNT] = ROW("tcp.segment.count", "Segment count", U32, DEC, GEN, .depth = 1),
+	[REASSEMBLED_LENGTH] =
+	    ROW("tcp.reassembled.length", "Reassembled TCP length", U32, DEC, GEN, .depth = 1),
+	[REASSEMBLED_DATA] =
+	    ROW("tcp.reassembled.data", "Reassembled TCP Data", BYTES, NONE, GEN, .depth = 1),
 	[BOGUS_HLEN] = EVENT("tcp.bogus_header_length", "Bogus TCP header length", ERROR),
 	[SHORT_SEGMENT] = EVENT("tcp.short_segment", "Short segment", WARN),
 	[ACK_NONZERO] = EVENT("tcp.ack.nonzero",

@@ -62,7 +62,8 @@ static void dissect_vlan(struct l4_dissect *d, struct l4_view v)
 	d->net_len = outer;
 }
 
-static const struct l4_binding bindings[] = { { "ethertype", 0x8100 }, { "ethertype", 0x9100 }, { NULL, 0 } };
+static const struct l4_binding bindings[] = { { "ethertype", 0x8100 }, { "ethertype", 0x9100 },
+	{ NULL, 0 } };
 
 const struct l4_dissector l4_dis_vlan = {
 	.proto = PROTO_INIT("vlan", "802.1Q Virtual LAN", "VLAN", fields, 32, bindings),

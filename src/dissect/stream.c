@@ -1,24 +1,320 @@
-/* The bytes above TCP: which protocol they are, and streams put together for it. */
+/* The bytes above TCP: which protocol they are, and messages that span segments.
+ *
+ * A dissector gets a segment's bytes where they are. Only when it says that its last message is
+ * incomplete are the rest of the bytes kept, one record per direction of a connection, until the
+ * segments that follow have brought what it needs; it then gets the whole from one buffer. A
+ * segment that does not continue exactly where the record ends is no part of it: repeated bytes
+ * are shown as segment data, and after a hole the record is given up.
+ *
+ * Limits: RECORD_MAX bytes a message, cfg.streams_kib_max in all; a message beyond is not put
+ * together, and its segments are shown one by one. */
+#include "dissect/stream.h"
+
+#include <stdlib.h>
+
 #include "dissect/tcp.h"
+
+enum { RECORD_MAX = 8 << 20, PARTS_MAX = 4096 };
+
+struct record {
+	uint32_t id;    /* of the conversation, and which direction */
+	uint32_t start; /* sequence number of the first byte */
+	uint32_t have;  /* bytes */
+	uint32_t need;  /* bytes in all, or STREAM_* */
+	uint32_t cap;
+	uint8_t *buf;
+	uint32_t *parts; /* packets that brought them */
+	uint32_t n_parts;
+	uint32_t next_free;
+};
+
+struct l4_stream_pool {
+	struct record *r;
+	uint32_t n, cap, free;
+	uint64_t bytes;
+	uint8_t *lent; /* buffer of the message shown now */
+	uint32_t *lent_parts;
+};
 
 void l4_streams_free(struct l4_stream_pool *p)
 {
-	(void)p;
+	if (!p)
+		return;
+	for (uint32_t i = 0; i < p->n; i++) {
+		free(p->r[i].buf);
+		free(p->r[i].parts);
+	}
+	free(p->lent);
+	free(p->lent_parts);
+	free(p->r);
+	free(p);
+}
+
+static struct l4_stream_pool *pool(struct l4_dissect *d)
+{
+	if (!d->streams)
+		d->streams = calloc(1, sizeof *d->streams);
+	return d->streams;
+}
+
+static struct record *record_of(struct l4_stream_pool *p, struct l4_tcp_flow *f)
+{
+	if (f->stream)
+		return &p->r[f->stream - 1];
+	uint32_t i = p->free;
+	if (i) {
+		p->free = p->r[i - 1].next_free;
+	} else {
+		if (p->n == p->cap) {
+			uint32_t cap = p->cap ? p->cap * 2 : 64;
+			struct record *r = cap > 1u << 20 ? NULL : realloc(p->r, cap * sizeof *r);
+			if (!r)
+				return NULL;
+			p->r = r;
+			p->cap = cap;
+		}
+		i = ++p->n;
+		p->r[i - 1] = (struct record){ .buf = NULL };
+	}
+	f->stream = i;
+	struct record *r = &p->r[i - 1];
+	r->have = r->n_parts = 0;
+	return r;
+}
+
+/* Gives the record back; its buffer stays for the next. Large ones are freed. */
+static void release(struct l4_stream_pool *p, struct l4_tcp_flow *f)
+{
+	if (!f->stream)
+		return;
+	struct record *r = &p->r[f->stream - 1];
+	p->bytes -= r->cap;
+	free(r->buf);
+	r->buf = NULL;
+	r->cap = 0;
+	r->have = r->n_parts = 0;
+	r->next_free = p->free;
+	p->free = f->stream;
+	f->stream = 0;
+}
+
+static bool append(struct l4_dissect *d, struct record *r, const uint8_t *b, uint32_t n)
+{
+	struct l4_stream_pool *p = d->streams;
+	if (n > RECORD_MAX - r->have || r->n_parts == PARTS_MAX)
+		return false;
+	if (r->have + n > r->cap) {
+		uint32_t cap = r->cap ? r->cap : 2048;
+		while (cap < r->have + n)
+			cap *= 2;
+		uint64_t limit =
+		    (d->cfg.streams_kib_max ? d->cfg.streams_kib_max : 16384) * 1024ull;
+		uint8_t *nb = p->bytes + cap - r->cap > limit ? NULL : realloc(r->buf, cap);
+		if (!nb)
+			return false;
+		p->bytes += cap - r->cap;
+		r->buf = nb;
+		r->cap = cap;
+	}
+	memcpy(r->buf + r->have, b, n);
+	r->have += n;
+	if (r->n_parts % 64 == 0) {
+		uint32_t *np = realloc(r->parts, (r->n_parts + 64) * sizeof *np);
+		if (!np)
+			return false;
+		r->parts = np;
+	}
+	r->parts[r->n_parts++] = (uint32_t)d->out.cap->number;
+	return true;
+}
+
+static void segment_of(struct l4_dissect *d, struct l4_view v, unsigned row)
+{
+	if (v.cap)
+		dis_p(d, row, v.p, v.cap);
+}
+
+static void info_segment(struct l4_dissect *d)
+{
+	if (!cols(d))
+		return;
+	d->info_fence = 0;
+	col_str(d, d->out.info_len && d->info[d->out.info_len - 1] != ' '
+		       ? " [TCP segment of a reassembled PDU]"
+		       : "[TCP segment of a reassembled PDU]");
+	d->out.protocol = "TCP";
+}
+
+/* Runs the dissector on v; what it left incomplete goes to the record. True: a part is kept. */
+static bool run(struct l4_dissect *d, uint8_t id, struct l4_view v, const struct l4_tcp_hdr *t,
+    struct l4_tcp_flow *f, uint32_t seq)
+{
+	d->can_desegment = f && v.cap == v.len && !d->quoted && !d->cfg.no_streams;
+	d->deseg_need = 0;
+	dis_call(d, id, v);
+	d->can_desegment = false;
+	if (!d->deseg_need || d->stop != DIS_GO || d->deseg_offset >= v.len)
+		return false;
+	if (!f || t->flags & (TH_FIN | TH_RST))
+		return false;
+	struct l4_stream_pool *p = pool(d);
+	struct record *r = p ? record_of(p, f) : NULL;
+	if (!r)
+		return false;
+	r->start = seq + d->deseg_offset;
+	r->need = d->deseg_need >= STREAM_UNTIL_FIN ? d->deseg_need
+						    : v.len - d->deseg_offset + d->deseg_need;
+	if (!append(d, r, v.p + d->deseg_offset, v.len - d->deseg_offset)) {
+		release(p, f);
+		return false;
+	}
+	return true;
+}
+
+/* The rows of a message put together. */
+enum { SEGMENT, SEGMENT_COUNT, REASS_LEN, REASS_DATA };
+
+static void put_parts(struct l4_dissect *d, const uint32_t *parts, uint32_t n, const uint8_t *b,
+    uint32_t len, unsigned row)
+{
+	if (!d->w_any)
+		return;
+	dis_title(d, NULL, 0, "%u reassembled TCP segments (%u bytes)", n, len);
+	for (uint32_t i = 0; i < n; i++)
+		dis_u(d, row + SEGMENT, NULL, 0, parts[i]);
+	dis_u(d, row + SEGMENT_COUNT, NULL, 0, n);
+	dis_u(d, row + REASS_LEN, NULL, 0, len);
+	dis_s(d, row + REASS_DATA, NULL, 0, b, len);
+}
+
+/* The segment continues the record of its direction. */
+static void continue_record(struct l4_dissect *d, uint8_t id, struct l4_view v,
+    const struct l4_tcp_hdr *t, struct l4_tcp_flow *f, unsigned row)
+{
+	struct l4_stream_pool *p = d->streams;
+	struct record *r = &p->r[f->stream - 1];
+	bool last = t->flags & TH_FIN;
+	uint32_t part = v.len;
+	/* The bytes that end the message; what follows them is a message of its own. */
+	if (r->need < STREAM_UNTIL_FIN && r->have + part > r->need)
+		part = r->need - r->have;
+	if (v.cap < v.len || !append(d, r, v.p, part)) {
+		release(p, f);
+		run(d, id, v, t, NULL, 0);
+		return;
+	}
+	bool whole = last || r->need == STREAM_ONE_MORE ||
+		     (r->need < STREAM_UNTIL_FIN && r->have >= r->need);
+	if (!whole) {
+		segment_of(d, v, row);
+		info_segment(d);
+		return;
+	}
+	/* Lend the buffer to this packet. */
+	uint32_t start = r->start, have = r->have, n_parts = r->n_parts;
+	p->bytes -= r->cap;
+	free(p->lent);
+	free(p->lent_parts);
+	p->lent = r->buf;
+	p->lent_parts = r->parts;
+	r->buf = NULL;
+	r->parts = NULL;
+	r->cap = 0;
+	release(p, f);
+	uint32_t items = d->out.n_items;
+	uint8_t source = d->source;
+	d->source = (uint8_t)(source + 1);
+	uint32_t layers = d->out.n_layers;
+	segment_of(d, view_cut(v, part), row);
+	uint32_t with = d->out.n_items;
+	put_parts(d, p->lent_parts, n_parts, p->lent, have, row + 1);
+	uint32_t info = d->out.info_len;
+	bool again = run(d, id, (struct l4_view){ p->lent, have, have }, t, f, start);
+	d->source = source;
+	(void)with;
+	if (again && d->deseg_offset == 0) {
+		/* Still incomplete: the record took the same bytes again. */
+		struct record *k = &p->r[f->stream - 1];
+		uint32_t *parts = k->parts;
+		k->parts = p->lent_parts;
+		k->n_parts = n_parts;
+		p->lent_parts = parts;
+		d->out.n_items = items;
+		d->out.n_layers = layers;
+		segment_of(d, v, row);
+		if (d->out.info_len == info || true)
+			info_segment(d);
+	} else if (again && cols(d)) {
+		d->info_fence = 0;
+		col_str(d, " [TCP segment of a reassembled PDU]");
+	} else if (part < v.len && d->stop == DIS_GO) {
+		struct l4_view rest = view_skip(v, part);
+		if (run(d, id, rest, t, f, t->seq + part))
+			segment_of(d, rest, row);
+	}
+}
+
+static uint8_t by_port(const struct l4_dissect *d)
+{
+	uint16_t a = d->sport < d->dport ? d->sport : d->dport;
+	uint16_t b = d->sport < d->dport ? d->dport : d->sport;
+	return d->by_tcp_port[a] != PROTO_NONE ? d->by_tcp_port[a] : d->by_tcp_port[b];
+}
+
+/* A protocol by its first bytes, where no port tells. */
+static uint8_t by_look(struct l4_view v)
+{
+	if (v.cap >= 6 && v.p[0] == 0x16 && v.p[1] == 3 && v.p[2] <= 4 && v.p[5] <= 2 && v.p[5])
+		return PROTO_tls;
+	if (v.cap >= 16 && l4_http_looks(v.p, v.cap))
+		return PROTO_http;
+	return PROTO_NONE;
 }
 
 void l4_tcp_payload(struct l4_dissect *d, struct l4_view v, const struct l4_tcp_hdr *t,
     struct l4_conv *c, bool from_lo, const struct l4_tcp_ta *ta, unsigned first_row)
 {
-	(void)t;
-	(void)c;
-	(void)from_lo;
-	(void)ta;
-	(void)first_row;
-	uint16_t a = d->sport < d->dport ? d->sport : d->dport;
-	uint16_t b = d->sport < d->dport ? d->dport : d->sport;
-	uint8_t id = d->by_tcp_port[a] != PROTO_NONE ? d->by_tcp_port[a] : d->by_tcp_port[b];
-	if (id != PROTO_NONE)
-		dis_call(d, id, v);
-	else
+	uint8_t id = c && c->app != PROTO_NONE ? c->app : by_port(d);
+	if (id == PROTO_NONE && !d->quoted) {
+		id = by_look(v);
+		if (c && id != PROTO_NONE)
+			c->app = id;
+	}
+	if (id == PROTO_NONE) {
 		dis_data(d, v);
+		return;
+	}
+	struct l4_tcp_flow *f = c ? &c->flow[!from_lo] : NULL;
+	/* A keep-alive's byte and bytes seen before are no part of the stream. */
+	bool repeated =
+	    ta->flags & (TCP_A_KEEP_ALIVE | TCP_A_RETRANSMISSION | TCP_A_FAST_RETRANSMISSION |
+			    TCP_A_SPURIOUS_RETRANSMISSION | TCP_A_OUT_OF_ORDER);
+	if (f && f->stream) {
+		const struct record *r = &d->streams->r[f->stream - 1];
+		if (t->seq == r->start + r->have) {
+			continue_record(d, id, v, t, f, first_row);
+			return;
+		}
+		if (repeated) {
+			segment_of(d, v, first_row);
+			return;
+		}
+		release(d->streams, f);
+	} else if (repeated && !d->quoted && (ta->flags & ~TCP_A_OUT_OF_ORDER)) {
+		segment_of(d, v, first_row);
+		return;
+	}
+	uint32_t n_layers = d->out.n_layers;
+	if (run(d, id, v, t, f, t->seq)) {
+		struct l4_view rest = view_skip(v, d->deseg_offset);
+		if (d->deseg_offset == 0)
+			d->out.n_layers = n_layers;
+		segment_of(d, rest, first_row);
+		if (cols(d) && d->deseg_offset == 0) {
+			info_segment(d);
+		} else if (cols(d)) {
+			d->info_fence = 0;
+			col_str(d, " [TCP segment of a reassembled PDU]");
+		}
+	}
 }

@@ -44,10 +44,10 @@ struct l4_tcp_hdr {
 	uint32_t window; /* as in the header */
 	uint16_t flags;  /* TH_* */
 	uint16_t hlen;
-	bool have_seglen; /* false: the length is not known (a fragment, a quotation) */
+	bool have_seglen;     /* false: the length is not known (a fragment, a quotation) */
 	bool ace;             /* the ECN flags are a counter */
 	uint8_t completeness; /* of the connection before this segment */
-	uint8_t mp_ops; /* bits of MPTCP subtypes seen in the options */
+	uint8_t mp_ops;       /* bits of MPTCP subtypes seen in the options */
 	uint8_t n_sack;
 	int8_t win_scale; /* option of this segment, or SCALE_UNKNOWN */
 	uint32_t sack_l[SACK_MAX], sack_r[SACK_MAX];

@@ -107,7 +107,8 @@ static void repetition_rules(struct l4_dissect *d, const struct l4_tcp_hdr *t,
 		}
 	}
 	uint64_t reorder = c->first_rtt ? c->first_rtt : OOO_NS;
-	if (now - fwd->nextseqtime < reorder && fwd->nextseq != t->seq + t->seglen + (t->flags & (TH_SYN | TH_FIN) ? 1 : 0)) {
+	if (now - fwd->nextseqtime < reorder &&
+	    fwd->nextseq != t->seq + t->seglen + (t->flags & (TH_SYN | TH_FIN) ? 1 : 0)) {
 		ta->flags |= TCP_A_OUT_OF_ORDER;
 		return;
 	}

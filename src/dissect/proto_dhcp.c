@@ -1,0 +1,210 @@
+/* DHCP and BOOTP (RFC 2131, RFC 2132). */
+#include "dissect/link.h"
+
+enum {
+	DHCP,
+	TYPE,
+	HW_TYPE,
+	HW_LEN,
+	HOPS,
+	ID,
+	SECS,
+	FLAGS,
+	FLAGS_BC,
+	FLAGS_RES,
+	IP_CLIENT,
+	IP_YOUR,
+	IP_SERVER,
+	IP_RELAY,
+	HW_MAC,
+	HW_ADDR,
+	HW_PAD,
+	SERVER,
+	FILE_NAME,
+	COOKIE,
+	OPT_TYPE,
+	OPT_LEN,
+	OPT_VALUE,
+	OPT_DHCP,
+	OPT_MASK,
+	OPT_ROUTER,
+	OPT_DNS,
+	OPT_HOST,
+	OPT_DOMAIN,
+	OPT_BROADCAST,
+	OPT_NTP,
+	OPT_REQUESTED,
+	OPT_LEASE,
+	OPT_SERVER_ID,
+	OPT_REQUEST_ITEM,
+	OPT_MAX_SIZE,
+	OPT_RENEW,
+	OPT_REBIND,
+	OPT_VENDOR,
+	OPT_MESSAGE
+};
+
+static const struct l4_value ops[] = { { 1, "Boot Request" }, { 2, "Boot Reply" }, { 0, NULL } };
+static const struct l4_value messages[] = { { 1, "Discover" }, { 2, "Offer" }, { 3, "Request" },
+	{ 4, "Decline" }, { 5, "ACK" }, { 6, "NAK" }, { 7, "Release" }, { 8, "Inform" },
+	{ 9, "Force Renew" }, { 10, "Lease query" }, { 0, NULL } };
+
+static const struct l4_field fields[] = {
+	[DHCP] = ROW0("dhcp", "Dynamic Host Configuration Protocol", 1920),
+	[TYPE] = ROW(
+	    "dhcp.type", "Message type", U8, DEC, AT(0, 8), .values = ops, .def = 1, .alias = "op"),
+	[HW_TYPE] = ROW("dhcp.hw.type", "Hardware type", U8, HEX, AT(8, 8), .def = 1),
+	[HW_LEN] = ROW("dhcp.hw.len", "Hardware address length", U8, DEC, AT(16, 8), .def = 6),
+	[HOPS] = ROW("dhcp.hops", "Hops", U8, DEC, AT(24, 8)),
+	[ID] = ROW("dhcp.id", "Transaction ID", U32, HEX, AT(32, 32), .alias = "xid"),
+	[SECS] = ROW("dhcp.secs", "Seconds elapsed", U16, DEC, AT(64, 16)),
+	[FLAGS] = ROW("dhcp.flags", "Bootp flags", U16, HEX, AT(80, 16)),
+	[FLAGS_BC] = ROW("dhcp.flags.bc", "Broadcast flag", BOOL, NONE, AT(80, 1), .depth = 1),
+	[FLAGS_RES] =
+	    ROW("dhcp.flags.reserved", "Reserved flags", U16, HEX, AT(81, 15), .depth = 1),
+	[IP_CLIENT] =
+	    ROW("dhcp.ip.client", "Client IP address", IP4, NONE, AT(96, 32), .alias = "ciaddr"),
+	[IP_YOUR] = ROW(
+	    "dhcp.ip.your", "Your (client) IP address", IP4, NONE, AT(128, 32), .alias = "yiaddr"),
+	[IP_SERVER] = ROW(
+	    "dhcp.ip.server", "Next server IP address", IP4, NONE, AT(160, 32), .alias = "siaddr"),
+	[IP_RELAY] = ROW(
+	    "dhcp.ip.relay", "Relay agent IP address", IP4, NONE, AT(192, 32), .alias = "giaddr"),
+	[HW_MAC] = ROW(
+	    "dhcp.hw.mac_addr", "Client MAC address", MAC, NONE, AT(224, 48), .alias = "chaddr"),
+	[HW_ADDR] = ROW("dhcp.hw.addr", "Client hardware address", BYTES, COLON, WALK),
+	[HW_PAD] =
+	    ROW("dhcp.hw.addr_padding", "Client hardware address padding", BYTES, NONE, WALK),
+	[SERVER] = ROW("dhcp.server", "Server host name", STRING, NONE, WALK),
+	[FILE_NAME] = ROW("dhcp.file", "Boot file name", STRING, NONE, WALK),
+	[COOKIE] = ROW("dhcp.cookie", "Magic cookie", IP4, NONE, WALK),
+	[OPT_TYPE] = ROW("dhcp.option.type", "Option", U8, DEC, WALK),
+	[OPT_LEN] = ROW("dhcp.option.length", "Length", U8, DEC, .depth = 1),
+	[OPT_VALUE] = ROW("dhcp.option.value", "Value", BYTES, NONE, .depth = 1),
+	[OPT_DHCP] =
+	    ROW("dhcp.option.dhcp", "DHCP Message Type", U8, DEC, .depth = 1, .values = messages),
+	[OPT_MASK] = ROW("dhcp.option.subnet_mask", "Subnet Mask", IP4, NONE, .depth = 1),
+	[OPT_ROUTER] = ROW("dhcp.option.router", "Router", IP4, NONE, .depth = 1),
+	[OPT_DNS] =
+	    ROW("dhcp.option.domain_name_server", "Domain Name Server", IP4, NONE, .depth = 1),
+	[OPT_HOST] = ROW("dhcp.option.hostname", "Host Name", STRING, NONE, .depth = 1),
+	[OPT_DOMAIN] = ROW("dhcp.option.domain_name", "Domain Name", STRING, NONE, .depth = 1),
+	[OPT_BROADCAST] =
+	    ROW("dhcp.option.broadcast_address", "Broadcast Address", IP4, NONE, .depth = 1),
+	[OPT_NTP] =
+	    ROW("dhcp.option.ntp_server", "Network Time Protocol Server", IP4, NONE, .depth = 1),
+	[OPT_REQUESTED] =
+	    ROW("dhcp.option.requested_ip_address", "Requested IP Address", IP4, NONE, .depth = 1),
+	[OPT_LEASE] = ROW("dhcp.option.ip_address_lease_time", "IP Address Lease Time", U32, DEC,
+	    .depth = 1, .unit = "s"),
+	[OPT_SERVER_ID] =
+	    ROW("dhcp.option.dhcp_server_id", "DHCP Server Identifier", IP4, NONE, .depth = 1),
+	[OPT_REQUEST_ITEM] = ROW(
+	    "dhcp.option.request_list_item", "Parameter Request List Item", U8, DEC, .depth = 1),
+	[OPT_MAX_SIZE] = ROW(
+	    "dhcp.option.dhcp_max_message_size", "Maximum DHCP Message Size", U16, DEC, .depth = 1),
+	[OPT_RENEW] = ROW("dhcp.option.renewal_time_value", "Renewal Time Value", U32, DEC,
+	    .depth = 1, .unit = "s"),
+	[OPT_REBIND] = ROW("dhcp.option.rebinding_time_value", "Rebinding Time Value", U32, DEC,
+	    .depth = 1, .unit = "s"),
+	[OPT_VENDOR] =
+	    ROW("dhcp.option.vendor_class_id", "Vendor class identifier", STRING, NONE, .depth = 1),
+	[OPT_MESSAGE] = ROW("dhcp.option.message", "Message", STRING, NONE, .depth = 1),
+};
+
+enum kind { K_IP, K_STRING, K_U8S, K_U16, K_U32 };
+
+static const struct {
+	uint8_t code, row;
+	uint8_t kind;
+} options[] = { { 1, OPT_MASK, K_IP }, { 3, OPT_ROUTER, K_IP }, { 6, OPT_DNS, K_IP },
+	{ 12, OPT_HOST, K_STRING }, { 15, OPT_DOMAIN, K_STRING }, { 28, OPT_BROADCAST, K_IP },
+	{ 42, OPT_NTP, K_IP }, { 50, OPT_REQUESTED, K_IP }, { 51, OPT_LEASE, K_U32 },
+	{ 53, OPT_DHCP, K_U8S }, { 54, OPT_SERVER_ID, K_IP }, { 55, OPT_REQUEST_ITEM, K_U8S },
+	{ 56, OPT_MESSAGE, K_STRING }, { 57, OPT_MAX_SIZE, K_U16 }, { 58, OPT_RENEW, K_U32 },
+	{ 59, OPT_REBIND, K_U32 }, { 60, OPT_VENDOR, K_STRING } };
+
+static void option_value(struct l4_dissect *d, const uint8_t *o, uint32_t n)
+{
+	const uint8_t *p = o + 2;
+	if (n)
+		dis_p(d, OPT_VALUE, p, n);
+	for (size_t i = 0; i < sizeof options / sizeof options[0]; i++) {
+		if (options[i].code != o[0])
+			continue;
+		unsigned row = options[i].row;
+		if (options[i].kind == K_IP)
+			for (uint32_t k = 0; k + 4 <= n; k += 4)
+				dis_p(d, row, p + k, 4);
+		else if (options[i].kind == K_STRING)
+			dis_p(d, row, p, (uint32_t)strnlen((const char *)p, n));
+		else if (options[i].kind == K_U8S)
+			for (uint32_t k = 0; k < n; k++)
+				dis_u(d, row, p + k, 1, p[k]);
+		else if (options[i].kind == K_U16 && n == 2)
+			dis_u(d, row, p, 2, l4_get_u16(p));
+		else if (options[i].kind == K_U32 && n == 4)
+			dis_u(d, row, p, 4, l4_get_u32(p));
+	}
+}
+
+static void dissect_dhcp(struct l4_dissect *d, struct l4_view v)
+{
+	dis_layer(d, v, 240);
+	col_proto(d, "DHCP");
+	dis_fixed(d, v, TYPE, IP_RELAY);
+	if (!dis_has(d, v, 236))
+		return;
+	const uint8_t *h = v.p;
+	if (cols(d)) {
+		const char *t = l4_value_name(ops, h[0]);
+		col_clear(d);
+		col_str(d, t ? t : "Unknown BOOTP message type");
+	}
+	if (h[2] == 6 && (h[1] == 1 || h[1] == 6)) {
+		dis_p(d, HW_MAC, h + 28, 6);
+		dis_p(d, HW_PAD, h + 34, 10);
+	} else if (h[2] && h[2] <= 16) {
+		dis_p(d, HW_ADDR, h + 28, h[2]);
+	}
+	uint32_t n = (uint32_t)strnlen((const char *)h + 44, 64);
+	dis_s(d, SERVER, h + 44, 64, h + 44, n);
+	n = (uint32_t)strnlen((const char *)h + 108, 128);
+	dis_s(d, FILE_NAME, h + 108, 128, h + 108, n);
+	if (v.len < 240 || !dis_has(d, v, 240) || l4_get_u32(h + 236) != 0x63825363)
+		return;
+	dis_p(d, COOKIE, h + 236, 4);
+	for (uint32_t at = 240; at < v.cap;) {
+		const uint8_t *o = h + at;
+		dis_u(d, OPT_TYPE, o, 1, o[0]);
+		if (o[0] == 0 || o[0] == 255) {
+			at++;
+			if (o[0] == 255)
+				break;
+			continue;
+		}
+		if (!dis_has(d, v, at + 2))
+			return;
+		dis_u(d, OPT_LEN, o + 1, 1, o[1]);
+		if (!dis_has(d, v, at + 2u + o[1]))
+			return;
+		option_value(d, o, o[1]);
+		if (o[0] == 53 && o[1] == 1 && cols(d)) {
+			const char *t = l4_value_name(messages, o[2]);
+			col_clear(d);
+			col_fmt(d, "DHCP %s", t ? t : "Unknown");
+			for (unsigned pad = (unsigned)(t ? strlen(t) : 7); pad < 8; pad++)
+				col_str(d, " ");
+			col_fmt(d, " - Transaction ID 0x%x", l4_get_u32(h + 4));
+		}
+		at += 2u + o[1];
+	}
+}
+
+static const struct l4_binding bindings[] = { { "udp.port", 67 }, { "udp.port", 68 }, { NULL, 0 } };
+
+const struct l4_dissector l4_dis_dhcp = {
+	.proto = PROTO_INIT(
+	    "dhcp", "Dynamic Host Configuration Protocol", "DHCP", fields, 1920, bindings),
+	.run = dissect_dhcp,
+};

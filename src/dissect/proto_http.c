@@ -1,0 +1,405 @@
+/* HTTP/1 (RFC 9112): start line, header fields, and how long the body is; messages that span
+ * segments are put together by stream.c. Bodies are not decoded. */
+#include "dissect/conv.h"
+#include "dissect/stream.h"
+
+enum {
+	HTTP,
+	REQUEST,
+	RESPONSE,
+	REQ_METHOD,
+	REQ_URI,
+	REQ_VERSION,
+	RESP_VERSION,
+	RESP_CODE,
+	RESP_CODE_DESC,
+	RESP_PHRASE,
+	REQ_LINE,
+	RESP_LINE,
+	FULL_URI,
+	CONTENT_LENGTH,
+	H_HOST,
+	H_USER_AGENT,
+	H_CONTENT_TYPE,
+	H_CONTENT_LENGTH,
+	H_CONTENT_ENCODING,
+	H_TRANSFER_ENCODING,
+	H_CONNECTION,
+	H_ACCEPT,
+	H_ACCEPT_LANGUAGE,
+	H_ACCEPT_ENCODING,
+	H_REFERER,
+	H_COOKIE,
+	H_SET_COOKIE,
+	H_DATE,
+	H_SERVER,
+	H_LOCATION,
+	H_CACHE_CONTROL,
+	H_LAST_MODIFIED,
+	H_AUTHORIZATION,
+	H_UPGRADE,
+	H_FORWARDED,
+	FILE_DATA,
+};
+
+static const struct l4_field fields[] = {
+	[HTTP] = ROW0("http", "Hypertext Transfer Protocol", 0),
+	[REQUEST] = ROW("http.request", "Request", BOOL, NONE, HID),
+	[RESPONSE] = ROW("http.response", "Response", BOOL, NONE, HID),
+	[REQ_METHOD] = ROW("http.request.method", "Request Method", STRING, NONE, WALK),
+	[REQ_URI] = ROW("http.request.uri", "Request URI", STRING, NONE, WALK),
+	[REQ_VERSION] = ROW("http.request.version", "Request Version", STRING, NONE, WALK),
+	[RESP_VERSION] = ROW("http.response.version", "Response Version", STRING, NONE, WALK),
+	[RESP_CODE] = ROW("http.response.code", "Status Code", U16, DEC, WALK),
+	[RESP_CODE_DESC] =
+	    ROW("http.response.code.desc", "Status Code Description", STRING, NONE, HID),
+	[RESP_PHRASE] = ROW("http.response.phrase", "Response Phrase", STRING, NONE, WALK),
+	[REQ_LINE] = ROW("http.request.line", "Request line", STRING, NONE, HID),
+	[RESP_LINE] = ROW("http.response.line", "Response line", STRING, NONE, HID),
+	[FULL_URI] = ROW("http.request.full_uri", "Full request URI", STRING, NONE, GEN),
+	[CONTENT_LENGTH] = ROW("http.content_length", "Content length", U64, DEC, HID),
+	[H_HOST] = ROW("http.host", "Host", STRING, NONE, WALK),
+	[H_USER_AGENT] = ROW("http.user_agent", "User-Agent", STRING, NONE, WALK),
+	[H_CONTENT_TYPE] = ROW("http.content_type", "Content-Type", STRING, NONE, WALK),
+	[H_CONTENT_LENGTH] =
+	    ROW("http.content_length_header", "Content-Length", STRING, NONE, WALK),
+	[H_CONTENT_ENCODING] = ROW("http.content_encoding", "Content-Encoding", STRING, NONE, WALK),
+	[H_TRANSFER_ENCODING] =
+	    ROW("http.transfer_encoding", "Transfer-Encoding", STRING, NONE, WALK),
+	[H_CONNECTION] = ROW("http.connection", "Connection", STRING, NONE, WALK),
+	[H_ACCEPT] = ROW("http.accept", "Accept", STRING, NONE, WALK),
+	[H_ACCEPT_LANGUAGE] = ROW("http.accept_language", "Accept-Language", STRING, NONE, WALK),
+	[H_ACCEPT_ENCODING] = ROW("http.accept_encoding", "Accept-Encoding", STRING, NONE, WALK),
+	[H_REFERER] = ROW("http.referer", "Referer", STRING, NONE, WALK),
+	[H_COOKIE] = ROW("http.cookie", "Cookie", STRING, NONE, WALK),
+	[H_SET_COOKIE] = ROW("http.set_cookie", "Set-Cookie", STRING, NONE, WALK),
+	[H_DATE] = ROW("http.date", "Date", STRING, NONE, WALK),
+	[H_SERVER] = ROW("http.server", "Server", STRING, NONE, WALK),
+	[H_LOCATION] = ROW("http.location", "Location", STRING, NONE, WALK),
+	[H_CACHE_CONTROL] = ROW("http.cache_control", "Cache-Control", STRING, NONE, WALK),
+	[H_LAST_MODIFIED] = ROW("http.last_modified", "Last-Modified", STRING, NONE, WALK),
+	[H_AUTHORIZATION] = ROW("http.authorization", "Authorization", STRING, NONE, WALK),
+	[H_UPGRADE] = ROW("http.upgrade", "Upgrade", STRING, NONE, WALK),
+	[H_FORWARDED] = ROW("http.x_forwarded_for", "X-Forwarded-For", STRING, NONE, WALK),
+	[FILE_DATA] = ROW("http.file_data", "File Data", STRING, NONE, WALK),
+};
+
+static const char *const methods[] = { "GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "CONNECT",
+	"TRACE", "PATCH", "PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK",
+	"REPORT", "SEARCH", "NOTIFY", "SUBSCRIBE", "UNSUBSCRIBE", "M-SEARCH", "BCOPY", "BMOVE",
+	"BDELETE", "POLL", "ICY", "MERGE", "CHECKOUT" };
+
+static bool is_response(const uint8_t *p, uint32_t n)
+{
+	return n >= 5 && !memcmp(p, "HTTP/", 5);
+}
+
+static bool is_request(const uint8_t *p, uint32_t n)
+{
+	for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
+		size_t k = strlen(methods[i]);
+		if (n > k && !memcmp(p, methods[i], k) && p[k] == ' ')
+			return true;
+	}
+	return false;
+}
+
+bool l4_http_looks(const uint8_t *p, uint32_t n)
+{
+	const uint8_t *nl = memchr(p, '\n', n);
+	if (is_response(p, n))
+		return true;
+	/* a request line ends with its version */
+	if (!nl || nl - p < 14 || !is_request(p, n))
+		return false;
+	const uint8_t *e = nl > p && nl[-1] == '\r' ? nl - 1 : nl;
+	return e - p > 8 && !memcmp(e - 8, "HTTP/1.", 7);
+}
+
+struct msg {
+	bool response;
+	uint32_t line;   /* length of the start line with its end */
+	uint32_t header; /* length of start line and fields with the empty line */
+	const uint8_t *host, *type;
+	uint32_t host_len, type_len;
+	bool has_length, chunked;
+	uint64_t length;
+	unsigned code;
+};
+
+static bool same_word(const uint8_t *p, uint32_t n, const char *w)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (!w[i] || (p[i] | 32) != (w[i] | 32))
+			return false;
+	return w[n] == 0;
+}
+
+/* End of the header (after the empty line), or 0: not there yet. */
+static uint32_t header_end(const uint8_t *p, uint32_t n)
+{
+	const uint8_t *s = p, *end = p + n;
+	while (s < end) {
+		const uint8_t *nl = memchr(s, '\n', (size_t)(end - s));
+		if (!nl)
+			return 0;
+		if (nl == s || (nl == s + 1 && *s == '\r'))
+			return (uint32_t)(nl + 1 - p);
+		s = nl + 1;
+	}
+	return 0;
+}
+
+/* Body length of a chunked message from `at` on, with its trailer; 0: not all there. */
+static uint32_t chunks_end(const uint8_t *p, uint32_t n, uint32_t at)
+{
+	for (;;) {
+		uint64_t size = 0;
+		uint32_t k = at;
+		while (k < n && size < UINT32_MAX) {
+			uint8_t c = p[k];
+			unsigned digit = c >= '0' && c <= '9'                 ? c - '0' + 0u
+					 : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10u
+									      : 16u;
+			if (digit == 16)
+				break;
+			size = size << 4 | digit;
+			k++;
+		}
+		const uint8_t *nl = k < n ? memchr(p + k, '\n', n - k) : NULL;
+		if (!nl)
+			return 0;
+		at = (uint32_t)(nl + 1 - p);
+		if (size == 0) {
+			uint32_t t = header_end(p + at, n - at);
+			return t ? at + t : 0;
+		}
+		if (size + 2 > n - at)
+			return 0;
+		at += (uint32_t)size + 2;
+	}
+}
+
+static void read_fields(const uint8_t *p, struct msg *m)
+{
+	const uint8_t *s = p + m->line, *end = p + m->header;
+	while (s < end) {
+		const uint8_t *nl = memchr(s, '\n', (size_t)(end - s));
+		if (!nl)
+			break;
+		const uint8_t *e = nl > s && nl[-1] == '\r' ? nl - 1 : nl;
+		const uint8_t *colon = memchr(s, ':', (size_t)(e - s));
+		if (colon) {
+			uint32_t n = (uint32_t)(colon - s);
+			const uint8_t *v = colon + 1;
+			while (v < e && (*v == ' ' || *v == '\t'))
+				v++;
+			uint32_t vn = (uint32_t)(e - v);
+			if (same_word(s, n, "content-length")) {
+				m->has_length = true;
+				m->length = 0;
+				for (uint32_t i = 0; i < vn && v[i] >= '0' && v[i] <= '9' &&
+						     m->length < UINT64_MAX / 16;
+				     i++)
+					m->length = m->length * 10 + v[i] - '0';
+			} else if (same_word(s, n, "transfer-encoding")) {
+				m->chunked = vn >= 7 && same_word(e - 7, 7, "chunked");
+			} else if (same_word(s, n, "host")) {
+				m->host = v;
+				m->host_len = vn;
+			} else if (same_word(s, n, "content-type")) {
+				m->type = v;
+				m->type_len = vn;
+			}
+		}
+		s = nl + 1;
+	}
+}
+
+static void put_fields(struct l4_dissect *d, const uint8_t *p, const struct msg *m)
+{
+	const uint8_t *s = p + m->line, *end = p + m->header;
+	while (s < end) {
+		const uint8_t *nl = memchr(s, '\n', (size_t)(end - s));
+		if (!nl)
+			break;
+		const uint8_t *e = nl > s && nl[-1] == '\r' ? nl - 1 : nl;
+		const uint8_t *colon = memchr(s, ':', (size_t)(e - s));
+		uint32_t whole = (uint32_t)(nl + 1 - s);
+		if (e == s)
+			break;
+		dis_p(d, m->response ? RESP_LINE : REQ_LINE, s, whole);
+		if (colon) {
+			const uint8_t *v = colon + 1;
+			while (v < e && (*v == ' ' || *v == '\t'))
+				v++;
+			for (unsigned r = H_HOST; r <= H_FORWARDED; r++)
+				if (same_word(s, (uint32_t)(colon - s), fields[r].label)) {
+					dis_s(d, r, s, whole, v, (uint32_t)(e - v));
+					if (r == H_CONTENT_LENGTH)
+						dis_u(d, CONTENT_LENGTH, NULL, 0, m->length);
+				}
+		} else if (d->all) {
+			dis_title(d, s, whole, "%.*s", (int)(e - s), (const char *)s);
+		}
+		s = nl + 1;
+	}
+}
+
+/* Method, URI and version, or version, code and phrase. */
+static void put_line(struct l4_dissect *d, const uint8_t *p, struct msg *m)
+{
+	const uint8_t *e = p + m->line;
+	while (e > p && (e[-1] == '\n' || e[-1] == '\r'))
+		e--;
+	const uint8_t *a = memchr(p, ' ', (size_t)(e - p));
+	if (!a)
+		a = e;
+	const uint8_t *b = a < e ? a + 1 : e, *c;
+	dis_title(d, p, m->line, "%.*s", (int)(e - p), (const char *)p);
+	dis_u(d, m->response ? RESPONSE : REQUEST, NULL, 0, 1);
+	if (m->response) {
+		dis_p(d, RESP_VERSION, p, (uint32_t)(a - p));
+		c = memchr(b, ' ', (size_t)(e - b));
+		if (!c)
+			c = e;
+		for (const uint8_t *x = b; x < c && *x >= '0' && *x <= '9' && m->code < 1000; x++)
+			m->code = m->code * 10 + *x - '0';
+		if (b < c)
+			dis_u(d, RESP_CODE, b, (uint32_t)(c - b), m->code);
+		if (c < e)
+			dis_p(d, RESP_PHRASE, c + 1, (uint32_t)(e - c - 1));
+		return;
+	}
+	dis_p(d, REQ_METHOD, p, (uint32_t)(a - p));
+	/* the version is what follows the last space, if it looks like one */
+	c = e;
+	while (c > b && c[-1] != ' ')
+		c--;
+	bool version = c > b && e - c >= 5 && !memcmp(c, "HTTP/", 5);
+	const uint8_t *uri_end = version ? c - 1 : e;
+	dis_p(d, REQ_URI, b, (uint32_t)(uri_end - b));
+	if (version)
+		dis_p(d, REQ_VERSION, c, (uint32_t)(e - c));
+	if (m->host && dis_wants(d, FULL_URI)) {
+		bool absolute = uri_end - b > 7 && !memcmp(b, "http://", 7);
+		uint32_t n = (uint32_t)(uri_end - b) + (absolute ? 0 : m->host_len + 7);
+		char *t = dis_alloc(d, n), *o = t;
+		if (t) {
+			if (!absolute) {
+				memcpy(o, "http://", 7);
+				memcpy(o + 7, m->host, m->host_len);
+				o += 7 + m->host_len;
+			}
+			memcpy(o, b, (size_t)(uri_end - b));
+			dis_s(d, FULL_URI, NULL, 0, t, n);
+		}
+	}
+}
+
+static void info_line(struct l4_dissect *d, const uint8_t *p, const struct msg *m)
+{
+	if (!cols(d))
+		return;
+	uint32_t n = m->line;
+	while (n && (p[n - 1] == '\n' || p[n - 1] == '\r'))
+		n--;
+	col_clear(d);
+	col_bytes(d, p, n);
+	col_str(d, " ");
+}
+
+/* How long the message is; 0: incomplete, and more was asked for. */
+static uint32_t extent(struct l4_dissect *d, struct l4_view v, uint32_t at, struct msg *m)
+{
+	const uint8_t *p = v.p;
+	if (m->chunked) {
+		uint32_t end = chunks_end(p, v.cap, m->header);
+		if (end)
+			return end;
+		return stream_want(d, at, STREAM_ONE_MORE) ? 0 : v.len;
+	}
+	bool bodiless = m->response && (m->code / 100 == 1 || m->code == 204 || m->code == 304);
+	if (m->has_length && !bodiless) {
+		if (m->length <= v.len - m->header)
+			return m->header + (uint32_t)m->length;
+		uint64_t more = m->length - (v.len - m->header);
+		if (more < UINT32_MAX / 2 && stream_want(d, at, (uint32_t)more))
+			return 0;
+		return v.len;
+	}
+	if (m->response && !bodiless)
+		return stream_want(d, at, STREAM_UNTIL_FIN) ? 0 : v.len;
+	return m->header;
+}
+
+static void dissect_http(struct l4_dissect *d, struct l4_view v)
+{
+	uint32_t at = 0;
+	bool first = true;
+	while (at < v.cap) {
+		struct l4_view rest = view_skip(v, at);
+		struct msg m = { .response = is_response(rest.p, rest.cap) };
+		if (!m.response && !is_request(rest.p, rest.cap)) {
+			/* bytes between messages, or the middle of one that began before */
+			dis_layer(d, rest, 0);
+			col_proto(d, "HTTP");
+			if (first) {
+				col_clear(d);
+				col_str(d, "Continuation");
+			}
+			return;
+		}
+		const uint8_t *nl = memchr(rest.p, '\n', rest.cap);
+		m.line = nl ? (uint32_t)(nl + 1 - rest.p) : rest.cap;
+		m.header = header_end(rest.p, rest.cap);
+		info_line(d, rest.p, &m);
+		if (!m.header) {
+			if (stream_want(d, at, STREAM_ONE_MORE))
+				return;
+			m.header = rest.cap;
+		}
+		read_fields(rest.p, &m);
+		for (const uint8_t *x = rest.p + 9; m.response && x < rest.p + 12 &&
+						    x < rest.p + rest.cap && *x >= '0' && *x <= '9';
+		     x++)
+			m.code = m.code * 10 + *x - '0';
+		uint32_t n = extent(d, rest, at, &m);
+		if (!n)
+			return;
+		m.code = 0;
+		dis_layer(d, view_cut(rest, n), m.header);
+		col_proto(d, "HTTP");
+		if (d->w_any) {
+			put_line(d, rest.p, &m);
+			put_fields(d, rest.p, &m);
+			if (n > m.header && !m.chunked && m.header < rest.cap) {
+				uint32_t k = (n < rest.cap ? n : rest.cap) - m.header;
+				dis_p(d, FILE_DATA, rest.p + m.header, k);
+			}
+		}
+		if (cols(d) && m.type && n > m.header) {
+			const uint8_t *semi = memchr(m.type, ';', m.type_len);
+			uint32_t k = semi ? (uint32_t)(semi - m.type) : m.type_len;
+			while (k && m.type[k - 1] == ' ')
+				k--;
+			col_str(d, " (");
+			col_bytes(d, m.type, k);
+			col_str(d, ")");
+		}
+		if (cols(d) && n < rest.len)
+			col_str(d, " ");
+		at += n;
+		first = false;
+	}
+}
+
+static const struct l4_binding bindings[] = { { "tcp.port", 80 }, { "tcp.port", 3128 },
+	{ "tcp.port", 3132 }, { "tcp.port", 5985 }, { "tcp.port", 8080 }, { "tcp.port", 8088 },
+	{ "tcp.port", 11371 }, { "tcp.port", 1900 }, { "tcp.port", 2869 }, { "tcp.port", 2710 },
+	{ NULL, 0 } };
+
+const struct l4_dissector l4_dis_http = {
+	.proto = PROTO_INIT("http", "Hypertext Transfer Protocol", "HTTP", fields, 0, bindings),
+	.run = dissect_http,
+};
