@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -20,6 +21,7 @@
 
 #define AT_ONCE_MOST  4096
 #define AT_ONCE_FIRST 256
+#define WORKERS_MAX   4
 #define KEEP_FDS      64 /* for the rest of the program */
 
 struct attempt {
@@ -48,11 +50,12 @@ struct conn {
 	int n_at;
 	struct deadline *order; /* as they were opened, a ring: the oldest is due first */
 	size_t order_cap, order_head, order_n;
-	size_t open, open_max;
+	size_t open, open_max, open_limit;
 	struct again *again;
 	size_t n_again, cap_again;
 	uint64_t next;
 	bool out_of_ports;
+	unsigned quick_tried, quick_hit; /* connects whose refusal was there at once */
 };
 
 static uint8_t reason_of_errno(int e)
@@ -117,7 +120,7 @@ static void finish(struct conn *c, int fd, uint8_t reason, l4_time now)
 		if (j->host_rtt_ms && j->host_rtt_ms[host] == 0)
 			j->host_rtt_ms[host] = (float)((double)(now - a->started) / 1e6);
 		/* Answers make room for more, as a window does. */
-		if (c->open_max < AT_ONCE_MOST)
+		if (c->open_max < c->open_limit)
 			c->open_max++;
 	}
 	scan_job_answer(j, a->probe, reason);
@@ -161,6 +164,16 @@ static bool start(struct conn *c, uint64_t probe, unsigned number, l4_time now)
 	if (e != EINPROGRESS) {
 		finish(c, fd, reason_of_errno(e), e == 0 || e == ECONNREFUSED ? scan_now() : now);
 		return true;
+	}
+	/* On a fast path the refusal came while we were in the kernel: then epoll is a detour. */
+	if (c->quick_tried < 64 || c->quick_hit * 4 > c->quick_tried) {
+		socklen_t n = sizeof e;
+		c->quick_tried++;
+		if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &e, &n) == 0 && e == ECONNREFUSED) {
+			c->quick_hit++;
+			finish(c, fd, SCAN_R_CONN_REFUSED, scan_now());
+			return true;
+		}
 	}
 	struct epoll_event ev = { .events = EPOLLOUT, .data = { .fd = fd } };
 	epoll_ctl(c->epoll, EPOLL_CTL_ADD, fd, &ev);
@@ -254,7 +267,6 @@ static unsigned start_some(struct conn *c, l4_time now)
 static void loop(struct conn *c)
 {
 	struct scan_job *j = c->j;
-	c->next = j->start;
 	while (!scan_stop && (c->next < j->n_probes || c->open || c->n_again)) {
 		l4_time now = scan_now();
 		c->out_of_ports = false;
@@ -268,49 +280,115 @@ static void loop(struct conn *c)
 	}
 }
 
+/* A worker has its part of the order, as a shard has, and its own descriptors and counters. */
+struct worker {
+	struct scan_job job; /* a copy; the tables it points to are shared, a byte a probe */
+	struct conn c;
+	pthread_t thread;
+	bool running;
+};
+
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+	loop(&w->c);
+	return NULL;
+}
+
+static int worker_init(struct worker *w, const struct scan_job *j, unsigned i, unsigned n, int fds)
+{
+	struct conn *c = &w->c;
+	w->job = *j;
+	w->job.start = j->start + (uint64_t)i * j->n_shards;
+	w->job.n_shards = j->n_shards * n;
+	w->job.progress = j->progress && i == 0;
+	memset(&w->job.c, 0, sizeof w->job.c);
+	c->j = &w->job;
+	c->next = w->job.start;
+	c->n_at = fds;
+	c->order_cap = (size_t)fds * 4;
+	c->open_max = (size_t)(fds / (int)n > AT_ONCE_FIRST + KEEP_FDS ? AT_ONCE_FIRST : 16) / n;
+	c->open_limit = (size_t)(fds - KEEP_FDS) / n;
+	c->at = calloc((size_t)fds, sizeof *c->at);
+	c->order = calloc(c->order_cap, sizeof *c->order);
+	c->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (!c->at || !c->order || c->epoll < 0)
+		return -1;
+	scan_rate_init(&c->rate, j->rate_max / n, j->retries + 1, j->timeout, scan_now());
+	if (j->rate_max <= 0)
+		c->rate.rate = c->rate.max;
+	return 0;
+}
+
+static void worker_fini(struct worker *w, struct scan_job *j)
+{
+	struct conn *c = &w->c;
+	for (int fd = 0; c->at && fd < c->n_at; fd++)
+		if (c->at[fd].number)
+			close(fd);
+	j->c.sent += w->job.c.sent;
+	j->c.retries += w->job.c.retries;
+	j->c.answers += w->job.c.answers;
+	j->c.late += w->job.c.late;
+	j->c.lost += c->rate.lost;
+	if (c->epoll >= 0)
+		close(c->epoll);
+	free(c->at);
+	free(c->order);
+	free(c->again);
+}
+
+/* Descriptors that may be open: as many as allowed, to a sensible number. */
+static int raise_limit(void)
+{
+	struct rlimit lim;
+	const rlim_t most = AT_ONCE_MOST + KEEP_FDS;
+	if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
+		return 256;
+	if (lim.rlim_cur < lim.rlim_max && lim.rlim_cur < most) {
+		lim.rlim_cur = lim.rlim_max > most ? most : lim.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &lim);
+		(void)getrlimit(RLIMIT_NOFILE, &lim);
+	}
+	return lim.rlim_cur > most ? (int)most : (int)lim.rlim_cur;
+}
+
 int scan_connect_run(struct scan_job *j, char *error, size_t cap)
 {
-	struct conn c = { .j = j };
-	struct rlimit lim;
-	int result = -1;
-	if (getrlimit(RLIMIT_NOFILE, &lim) == 0 && lim.rlim_cur < lim.rlim_max) {
-		rlim_t want =
-		    lim.rlim_max > AT_ONCE_MOST + KEEP_FDS ? AT_ONCE_MOST + KEEP_FDS : lim.rlim_max;
-		if (want > lim.rlim_cur) {
-			lim.rlim_cur = want;
-			(void)setrlimit(RLIMIT_NOFILE, &lim);
+	int fds = raise_limit(), result = -1;
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	/* With few probes, or a rate to keep, one is enough. */
+	unsigned n = cpus < 2 || j->n_probes < 2000 || j->rate_max > 0 || fds < 1024 ? 1
+		     : cpus > WORKERS_MAX                                            ? WORKERS_MAX
+					  : (unsigned)cpus;
+	struct worker *w = calloc(n, sizeof *w);
+	for (unsigned i = 0; w && i < n; i++) {
+		w[i].c.epoll = -1;
+		if (worker_init(&w[i], j, i, n, fds) < 0) {
+			snprintf(error, cap, "preparing the connect scan: %s", strerror(errno));
+			goto out;
 		}
 	}
-	c.n_at =
-	    lim.rlim_cur > AT_ONCE_MOST + KEEP_FDS ? AT_ONCE_MOST + KEEP_FDS : (int)lim.rlim_cur;
-	c.order_cap = (size_t)c.n_at * 4;
-	c.open_max = c.n_at > AT_ONCE_FIRST + KEEP_FDS ? AT_ONCE_FIRST : 16;
-	c.at = calloc((size_t)c.n_at, sizeof *c.at);
-	c.order = calloc(c.order_cap, sizeof *c.order);
-	c.epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (!c.at || !c.order || c.epoll < 0) {
-		snprintf(error, cap, "preparing the connect scan: %s", strerror(errno));
-		goto out;
+	if (!w) {
+		snprintf(error, cap, "no memory for the connect scan");
+		return -1;
 	}
-	scan_rate_init(&c.rate, j->rate_max, j->retries + 1, j->timeout, scan_now());
-	if (j->rate_max <= 0)
-		c.rate.rate = c.rate.max;
-	loop(&c);
-	for (int fd = 0; fd < c.n_at; fd++)
-		if (c.at[fd].number)
-			close(fd);
-	j->c.lost = c.rate.lost;
-	j->loss = c.rate.answered + c.rate.lost
-		      ? (double)c.rate.lost / (double)(c.rate.answered + c.rate.lost)
-		      : 0;
-	j->done = c.next;
-	scan_progress(j, "connect", c.next, j->n_probes, true);
+	for (unsigned i = 1; i < n; i++) {
+		w[i].running = pthread_create(&w[i].thread, NULL, work, &w[i]) == 0;
+		if (!w[i].running)
+			loop(&w[i].c);
+	}
+	loop(&w[0].c);
+	for (unsigned i = 1; i < n; i++)
+		if (w[i].running)
+			pthread_join(w[i].thread, NULL);
+	scan_progress(j, "connect", 1, 1, true);
 	result = 0;
 out:
-	if (c.epoll >= 0)
-		close(c.epoll);
-	free(c.at);
-	free(c.order);
-	free(c.again);
+	for (unsigned i = 0; i < n; i++)
+		worker_fini(&w[i], j);
+	free(w);
+	uint64_t all = j->c.answers + j->c.lost;
+	j->loss = all ? (double)j->c.lost / (double)all : 0;
 	return result;
 }

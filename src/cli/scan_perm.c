@@ -16,25 +16,25 @@ static uint64_t rotl(uint64_t v, unsigned n)
 	return v << n | v >> (64 - n);
 }
 
-static void sip_round(uint64_t v[4])
-{
-	v[0] += v[1];
-	v[2] += v[3];
-	v[1] = rotl(v[1], 13) ^ v[0];
-	v[3] = rotl(v[3], 16) ^ v[2];
-	v[0] = rotl(v[0], 32);
-	v[2] += v[1];
-	v[0] += v[3];
-	v[1] = rotl(v[1], 17) ^ v[2];
-	v[3] = rotl(v[3], 21) ^ v[0];
-	v[2] = rotl(v[2], 32);
-}
+#define SIP_ROUND(a, b, c, d)        \
+	do {                         \
+		a += b;              \
+		c += d;              \
+		b = rotl(b, 13) ^ a; \
+		d = rotl(d, 16) ^ c; \
+		a = rotl(a, 32);     \
+		c += b;              \
+		a += d;              \
+		b = rotl(b, 17) ^ c; \
+		d = rotl(d, 21) ^ a; \
+		c = rotl(c, 32);     \
+	} while (0)
 
 uint64_t scan_siphash(const struct scan_key *key, const void *data, size_t len)
 {
 	const uint8_t *p = data;
-	uint64_t v[4] = { key->k0 ^ 0x736f6d6570736575u, key->k1 ^ 0x646f72616e646f6du,
-		key->k0 ^ 0x6c7967656e657261u, key->k1 ^ 0x7465646279746573u };
+	uint64_t a = key->k0 ^ 0x736f6d6570736575u, b = key->k1 ^ 0x646f72616e646f6du;
+	uint64_t c = key->k0 ^ 0x6c7967656e657261u, d = key->k1 ^ 0x7465646279746573u;
 	for (size_t left = len;; left -= 8, p += 8) {
 		uint64_t m = 0;
 		size_t n = left < 8 ? left : 8;
@@ -42,17 +42,17 @@ uint64_t scan_siphash(const struct scan_key *key, const void *data, size_t len)
 			m |= (uint64_t)p[i] << (8 * i);
 		if (left < 8)
 			m |= (uint64_t)len << 56;
-		v[3] ^= m;
-		sip_round(v);
-		sip_round(v);
-		v[0] ^= m;
+		d ^= m;
+		SIP_ROUND(a, b, c, d);
+		SIP_ROUND(a, b, c, d);
+		a ^= m;
 		if (left < 8)
 			break;
 	}
-	v[2] ^= 0xff;
+	c ^= 0xff;
 	for (int i = 0; i < 4; i++)
-		sip_round(v);
-	return v[0] ^ v[1] ^ v[2] ^ v[3];
+		SIP_ROUND(a, b, c, d);
+	return a ^ b ^ c ^ d;
 }
 
 /* A keyed mix of one half; it need not be a one-way function, only to look like no order. */
