@@ -101,8 +101,12 @@ void l4_tcp_established(struct l4_tcp *c, l4_time now)
 	c->rcv_space = 0;
 	c->last_data_in = 0;
 	c->last_ack_in = now;
-	if (!c->srtt)
+	if (!c->srtt) {
 		l4_tcp_rto_reset(c);
+		/* RFC 6298 5.7: a SYN timed out, and no sample says better */
+		if (c->syn_retries && c->rto < 3 * L4_SEC)
+			c->rto = 3 * L4_SEC;
+	}
 	l4_hystart_reset(c);
 	l4_tcp_start_keepalive(c, now);
 	c->connected_event = true;
@@ -546,15 +550,16 @@ void l4_tcp_conn_input(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 	}
 	if (c->state == L4_TCP_SYN_RECEIVED && !in_syn_received(c, s, now))
 		return;
-	/* RFC 7323 4.3: TS.Recent from the segment that spans Last.ACK.sent */
+	l4_ecn_on_segment(c, s);
+	if (l4_tcp_process_ack(c, s, now) < 0)
+		return;
+	/* RFC 7323 4.3: TS.Recent from the segment that spans Last.ACK.sent; not from one
+	 * whose ACK is refused, which may be forged to poison PAWS (RFC 5961 5) */
 	if (c->ts_ok && (h->opts.present & L4_TCPO_TS) && l4_seq_leq(h->seq, c->last_ack_sent) &&
 	    (int32_t)(h->opts.ts_val - c->ts_recent) >= 0) {
 		c->ts_recent = h->opts.ts_val;
 		c->ts_recent_time = now;
 	}
-	l4_ecn_on_segment(c, s);
-	if (l4_tcp_process_ack(c, s, now) < 0)
-		return;
 	if (crossing) {
 		l4_tcp_ack_now(c, L4_WHY_ACK);
 		return;
