@@ -52,6 +52,7 @@ static void usage(FILE *f)
 	      "\n"
 	      "      --services         find out what answers on open ports, and its version\n"
 	      "      --fingerprints F   use these instead of the installed ones\n"
+	      "      --kernel-tcp       connect for that with the kernel's TCP instead of our own\n"
 	      "\n"
 	      "      --rate N           at most N packets a second (default: as fast as nothing is "
 	      "lost;\n"
@@ -108,6 +109,7 @@ enum {
 	OPT_JSON,
 	OPT_XML,
 	OPT_NO_PROGRESS,
+	OPT_KERNEL_TCP,
 	OPT_TYPE,
 };
 
@@ -135,6 +137,7 @@ static const struct option long_options[] = {
 	{ "xml", required_argument, NULL, OPT_XML },
 	{ "numeric", no_argument, NULL, 'n' },
 	{ "no-progress", no_argument, NULL, OPT_NO_PROGRESS },
+	{ "kernel-tcp", no_argument, NULL, OPT_KERNEL_TCP },
 	{ "syn", no_argument, NULL, OPT_TYPE + SCAN_SYN },
 	{ "connect", no_argument, NULL, OPT_TYPE + SCAN_CONNECT },
 	{ "udp", no_argument, NULL, OPT_TYPE + SCAN_UDP },
@@ -273,6 +276,9 @@ static int on_option(struct options *o, int c, char **argv)
 		break;
 	case 'n':
 		o->out.numeric = true;
+		break;
+	case OPT_KERNEL_TCP:
+		o->job.kernel_tcp = true;
 		break;
 	case OPT_NO_PROGRESS:
 		o->no_progress = true;

@@ -188,7 +188,11 @@ struct scan_job {
 	const char *interface; /* NULL: by the routes */
 	struct l4_addr source; /* -a: an address of our own; any: the interface's */
 	bool has_source;
-	bool no_discovery, progress, verbose;
+	bool no_discovery, progress, kernel_tcp;
+	/* The one Ethernet interface that leads to all targets, so that our own TCP can be used on
+	 * it; empty: there is none. */
+	char own_interface[16];
+	bool own_tcp; /* --services went over layer4's own TCP */
 	struct scan_counters c;
 	l4_time started, ended;
 	double loss; /* of the probes that were answered in the end, how many had got lost */

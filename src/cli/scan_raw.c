@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "cli/netconf.h"
 #include "cli/scan_net.h"
 
 #define WAITING_MAX (1u << 20) /* probes that may be under way at once */
@@ -263,6 +264,28 @@ static void loop(struct raw *s)
 	j->done = s->next;
 }
 
+/* Our own TCP knows the link and its default gateways: whether that is enough for all targets. */
+static void note_own_interface(struct scan_job *j, const struct scan_net *n)
+{
+	struct l4_addr gw[8];
+	for (size_t i = 0; i < n->n_groups; i++) {
+		const struct scan_group *g = &n->groups[i];
+		const struct scan_link *l = &n->links[g->link];
+		bool known = g->on_link;
+		if (!g->ok)
+			continue;
+		unsigned k = known || g->local ? 0 : netconf_gateways(l->name, gw, 8);
+		while (k-- && !known)
+			known = l4_addr_eq(&gw[k], &g->gw);
+		if (!l->ethernet || g->local || !known ||
+		    (j->own_interface[0] && strcmp(j->own_interface, l->name))) {
+			j->own_interface[0] = 0;
+			return;
+		}
+		memcpy(j->own_interface, l->name, sizeof j->own_interface);
+	}
+}
+
 int scan_raw_run(struct scan_job *j, char *error, size_t cap)
 {
 	struct raw *s = calloc(1, sizeof *s);
@@ -273,6 +296,7 @@ int scan_raw_run(struct scan_job *j, char *error, size_t cap)
 	int result = -1;
 	s->j = j;
 	scan_rate_init(&s->rate, j->rate_max, j->retries + 1, j->timeout, scan_now());
+	note_own_interface(j, &s->net);
 	if (scan_hosts_run(j, &s->net, &s->rate, error, cap) < 0)
 		goto out;
 	for (size_t i = 0; i < s->net.n_groups; i++)

@@ -422,10 +422,13 @@ int scan_services_run(struct scan_job *j, const char *fingerprints, char *error,
 	e.n_probes = scan_fingerprints_probes(e.f, &e.probes);
 	e.conns = malloc(CONNS_MAX * sizeof *e.conns);
 	e.targets = calloc(PORTS_AT_ONCE, sizeof *e.targets);
-	if (!e.conns || !e.targets || scan_transport_kernel(&e.t, j) < 0) {
+	bool own = e.conns && e.targets && j->own_interface[0] && !j->kernel_tcp &&
+		   j->type != SCAN_UDP && scan_transport_host(&e.t, j) == 0;
+	if (!e.conns || !e.targets || (!own && scan_transport_kernel(&e.t, j) < 0)) {
 		snprintf(error, cap, "preparing the service detection: %s", strerror(errno));
 		goto out;
 	}
+	j->own_tcp = own;
 	for (size_t i = 0; i < CONNS_MAX; i++)
 		e.conns[i].stream = -1;
 	if (j->type == SCAN_UDP)

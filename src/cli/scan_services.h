@@ -34,6 +34,9 @@ struct scan_transport {
 
 /* The kernel's sockets. scan_transport.c */
 int scan_transport_kernel(struct scan_transport *t, const struct scan_job *j);
+/* Our own, over the interface j->own_interface; on failure the reason is printed.
+ * scan_transport_host.c */
+int scan_transport_host(struct scan_transport *t, const struct scan_job *j);
 
 /* --- TLS: scan_tls.c, or scan_tls_none.c without the library ---------------------------------- */
 

@@ -154,12 +154,14 @@ class Servers:
             self.missing.append(self.want.pop(port)[1])
 
 
-def services(*args):
+def services(*args, over="layer4"):
     found, took = {}, time.time()
     for line in run(L4, "scan", "--json", "--services", *args, ok=(0, 1)).splitlines():
         o = json.loads(line)
         if o["type"] == "port" and o["state"] == "open":
             found[o["port"]] = o
+        elif o["type"] == "summary" and o.get("services_over") != over:
+            fail(f"the services were asked over {o.get('services_over')}, not {over}")
     return found, time.time() - took
 
 
@@ -191,7 +193,11 @@ def main():
                     bad.append((port, "the certificate's names are not in", info))
             if "Shelf of things" not in found.get(80, {}).get("info", ""):
                 bad.append((80, "no title in", found.get(80)))
-        udp, _ = services("--udp", "-p", "53", V4)
+        again, _ = services("--kernel-tcp", "-p", ports, V4, over="kernel")
+        for port, o in found.items():
+            if any(o.get(k) != again.get(port, {}).get(k) for k in ("service", "product", "version", "info")):
+                bad.append((port, "the kernel's TCP finds something else:", o, again.get(port)))
+        udp, _ = services("--udp", "-p", "53", V4, over="kernel")
         if 53 in s.want and udp.get(53, {}).get("version") != s.want[53][2]:
             bad.append(("53/udp", udp))
         if bad:
