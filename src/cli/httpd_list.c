@@ -82,7 +82,7 @@ int httpd_encode_path(const char *path, char *out, size_t cap)
 	for (; *path; path++) {
 		unsigned char ch = (unsigned char)*path;
 		bool plain = (ch >= '0' && ch <= '9') || (ch >= 'a' && ch <= 'z') ||
-			     (ch >= 'A' && ch <= 'Z') || strchr("/-._~!$&()*+,;=@", ch) != NULL;
+			     (ch >= 'A' && ch <= 'Z') || strchr("/-._~!$()*+,;=@", ch) != NULL;
 		if (n + 4 > cap)
 			return L4_ELIMIT;
 		if (plain) {
