@@ -82,8 +82,8 @@ static void set_rate(struct l4_tcp *c, uint64_t bw, uint64_t gain)
 {
 	struct l4_cc_bbr *b = &c->ccs.bbr;
 	/* one per cent below, so that no queue stands */
-	uint64_t rate = (uint64_t)((double)bw * (double)gain / UNIT * 0.99 * (c->snd_mss + 52.0) /
-				   (c->snd_mss ? c->snd_mss : 1));
+	uint64_t rate = l4_clamp_u64((double)bw * (double)gain / UNIT * 0.99 * (c->snd_mss + 52.0) /
+				     (c->snd_mss ? c->snd_mss : 1));
 	if (rate > c->opt_max_pacing)
 		rate = c->opt_max_pacing;
 	if (b->full_reached || rate > c->pacing_rate)
@@ -93,7 +93,7 @@ static void set_rate(struct l4_tcp *c, uint64_t bw, uint64_t gain)
 static void first_rate(struct l4_tcp *c)
 {
 	l4_time rtt = c->srtt ? c->srtt : L4_MSEC;
-	uint64_t bw = (uint64_t)((double)c->cwnd * c->snd_mss * 1e9 / (double)rtt);
+	uint64_t bw = l4_clamp_u64((double)c->cwnd * c->snd_mss * 1e9 / (double)rtt);
 	set_rate(c, bw, HIGH_GAIN);
 }
 

@@ -525,8 +525,8 @@ struct l4_tcp_stack {
 	struct l4_tcp_list blocked;
 	struct l4_tcp *batch; /* connections touched by this batch */
 
-	uint64_t buffer_used;                      /* bytes charged to limits.buffer_bytes */
-	struct l4_spare *spare;                    /* chunks to use again, not charged */
+	uint64_t buffer_used;   /* bytes charged to limits.buffer_bytes */
+	struct l4_spare *spare; /* chunks to use again, not charged */
 	uint32_t n_spare;
 	uint32_t challenge_count, challenge_limit; /* global, random limit per second */
 	l4_time challenge_epoch;
@@ -534,6 +534,12 @@ struct l4_tcp_stack {
 	struct l4_fo_entry fo[L4_FO_CACHE];
 	struct l4_tcp_counters ctr;
 };
+
+/* A rate or time that was computed in floating point, kept inside what the rest can hold. */
+static inline uint64_t l4_clamp_u64(double v)
+{
+	return v < 0 ? 0 : v > 1e18 ? (uint64_t)1e18 : (uint64_t)v;
+}
 
 /* --- stack.c --- */
 void *l4_tcp_alloc(struct l4_tcp_stack *ts, size_t size);
@@ -601,6 +607,7 @@ uint32_t l4_sndbuf_room(const struct l4_tcp *c);
 /* --- rcvbuf.c --- */
 int l4_rcvbuf_put(
     struct l4_tcp *c, const struct l4_seg *s, uint32_t skip, uint32_t seq, uint32_t len);
+void l4_rcvbuf_cut(struct l4_tcp *c, uint32_t end);
 void l4_rcvbuf_clear(struct l4_tcp *c);
 int l4_rcvbuf_pieces(const struct l4_tcp *c, struct l4_piece p[2]);
 void l4_rcvbuf_drop(struct l4_tcp *c, uint32_t n);

@@ -356,6 +356,11 @@ void l4_tcp_deliver(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 		data_after_close(c, s, now);
 		return;
 	}
+	if (fin && !c->rcv_fin_seen) { /* first: nothing beyond it may join the stream */
+		c->rcv_fin_seen = true;
+		c->rcv_fin_seq = seq + len;
+		l4_rcvbuf_cut(c, c->rcv_fin_seq);
+	}
 	uint32_t before = c->rcv_nxt;
 	bool had_gap = c->rcv.ooo_n > 0;
 	if (len) {
@@ -368,10 +373,6 @@ void l4_tcp_deliver(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 			l4_tcp_ack_now(c, L4_WHY_ACK_UNACCEPTABLE);
 			return;
 		}
-	}
-	if (fin && !c->rcv_fin_seen) {
-		c->rcv_fin_seen = true;
-		c->rcv_fin_seq = seq + len;
 	}
 	if (c->rcv_nxt != before) {
 		uint32_t n = c->rcv_nxt - before;

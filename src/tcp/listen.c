@@ -233,6 +233,7 @@ static struct l4_tcp *make_conn(struct l4_tcp *l, const struct l4_tcp_req *r, l4
 	c->probe_start = r->sent_time;
 	if (r->ecn_ok)
 		l4_ecn_negotiated(c, !r->accecn, r->accecn, r->ecn_syn_ect);
+	l4_tcp_sync_mss(c);
 	l4_tcp_set_state(c, L4_TCP_SYN_RECEIVED);
 	return c;
 }
@@ -259,6 +260,22 @@ static void feed(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 	c->batch_next = ts->batch;
 	ts->batch = c;
 	l4_tcp_conn_input(c, s, now);
+}
+
+/* Whether the segment that made the connection also established it. If it did not (it was a reset
+ * in disguise, or was refused), the connection goes when the batch ends. */
+static bool lives(struct l4_tcp *c)
+{
+	if (c->state != L4_TCP_CLOSED && c->state != L4_TCP_SYN_RECEIVED)
+		return true;
+	c->parent = NULL;
+	l4_tcp_release_handle(c);
+	c->orphan = true;
+	if (c->state == L4_TCP_SYN_RECEIVED)
+		l4_tcp_done(c, L4_EABORTED);
+	else
+		c->detached = true;
+	return false;
 }
 
 /* --- SYN for a listener --- */
@@ -427,10 +444,11 @@ static bool in_cookie(struct l4_tcp *l, const struct l4_seg *s, l4_time now)
 	c->probe_start = now; /* no RTT is known */
 	ts->ctr.syncookies_recv++;
 	l4_tcp_hash_add(ts, &c->h, l4_tcp_hash(ts, &c->local, &c->remote));
-	enqueue(l, c);
 	struct l4_seg d = *s;
 	d.time = 0; /* no sample */
 	feed(c, &d, now);
+	if (lives(c))
+		enqueue(l, c);
 	return true;
 }
 
@@ -467,6 +485,10 @@ void l4_tcp_req_input(struct l4_tcp_req *r, const struct l4_seg *s, l4_time now)
 	if (!rst && r->ts_ok && (h->opts.present & L4_TCPO_TS) &&
 	    (int32_t)(h->opts.ts_val - r->ts_recent) < 0) {
 		l4_tcp_drop(ts, l, L4_DROP_TCP_PAWS, s);
+		return;
+	}
+	if (!rst && r->ts_ok && !(h->opts.present & L4_TCPO_TS) && !(h->flags & L4_TCPF_SYN)) {
+		l4_tcp_drop(ts, l, L4_DROP_TCP_NO_TS, s); /* RFC 7323 3.2 */
 		return;
 	}
 	if (!rst && (h->flags & (L4_TCPF_SYN | L4_TCPF_ACK)) == L4_TCPF_SYN && h->seq == r->irs) {
@@ -558,12 +580,8 @@ void l4_tcp_req_input(struct l4_tcp_req *r, const struct l4_seg *s, l4_time now)
 	l4_tcp_req_free(r);
 	l4_tcp_hash_add(ts, &c->h, hash);
 	feed(c, s, now);
-	if (c->state == L4_TCP_CLOSED) { /* reset by the very segment */
-		c->parent = NULL;
-		l4_tcp_release_handle(c);
-		c->orphan = c->detached = true;
+	if (!lives(c))
 		return;
-	}
 	enqueue(l, c);
 }
 

@@ -270,8 +270,9 @@ static uint32_t burst_limit(const struct l4_tcp *c)
 		return max < 2 ? max : 2;
 	uint64_t rate = c->pacing_rate;
 	if (!rate)
-		rate = (uint64_t)((double)c->cwnd * c->snd_mss *
-				  (c->cwnd < c->ssthresh / 2 ? 2.0 : 1.2) * 1e9 / (double)c->srtt);
+		rate =
+		    l4_clamp_u64((double)c->cwnd * c->snd_mss *
+				 (c->cwnd < c->ssthresh / 2 ? 2.0 : 1.2) * 1e9 / (double)c->srtt);
 	uint64_t bytes = rate / 1024;
 	l4_time r = c->min_rtt / (512 * L4_USEC);
 	if (r < 16)
@@ -298,7 +299,7 @@ static void pace_sent(struct l4_tcp *c, uint32_t bytes, l4_time now)
 		return;
 	uint64_t rate = c->pacing_rate < c->opt_max_pacing ? c->pacing_rate : c->opt_max_pacing;
 	l4_time cost =
-	    (l4_time)((double)(bytes + ip_hdr(c) + 32) * 1e9 / (double)(rate ? rate : 1));
+	    l4_clamp_u64((double)(bytes + ip_hdr(c) + 32) * 1e9 / (double)(rate ? rate : 1));
 	l4_time from = c->pace_next > now ? c->pace_next : now;
 	/* a late pull may catch up half a burst, no more */
 	if (c->pace_next && c->pace_next < now && now - c->pace_next < cost / 2)
@@ -312,7 +313,7 @@ static void set_pacing_rate(struct l4_tcp *c)
 		return;
 	double f = c->cwnd < c->ssthresh / 2 ? 2.0 : 1.2;
 	uint32_t w = c->cwnd > c->sb.n ? c->cwnd : c->sb.n;
-	c->pacing_rate = (uint64_t)(f * w * c->snd_mss * 1e9 / (double)c->srtt);
+	c->pacing_rate = l4_clamp_u64(f * w * c->snd_mss * 1e9 / (double)c->srtt);
 	if (c->pacing_rate > c->opt_max_pacing)
 		c->pacing_rate = c->opt_max_pacing;
 }

@@ -43,7 +43,7 @@ void l4_rate_sample(struct l4_tcp *c, struct l4_ack *a)
 		c->app_limited = 0;
 	if (a->delivered)
 		c->delivered_time = a->now;
-	if (!a->prior_time)
+	if (!a->prior_time || a->prior_delivered > c->delivered)
 		return;
 	a->rate_delivered = (uint32_t)(c->delivered - a->prior_delivered);
 	l4_time ack_interval = a->now - a->prior_time;
@@ -55,7 +55,7 @@ void l4_rate_sample(struct l4_tcp *c, struct l4_ack *a)
 	}
 	if (!a->interval)
 		return;
-	a->rate = (uint64_t)((double)a->rate_delivered * c->snd_mss * 1e9 / (double)a->interval);
+	a->rate = l4_clamp_u64((double)a->rate_delivered * c->snd_mss * 1e9 / (double)a->interval);
 	if (!a->rate_app_limited || a->rate >= c->rate_bytes) {
 		c->rate_bytes = a->rate;
 		c->rate_is_app_limited = a->rate_app_limited;

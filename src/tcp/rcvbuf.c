@@ -207,6 +207,16 @@ int l4_rcvbuf_put(
 	return 0;
 }
 
+/* The stream ends at `end`: islands beyond it were no part of it. */
+void l4_rcvbuf_cut(struct l4_tcp *c, uint32_t end)
+{
+	struct l4_rcvbuf *r = &c->rcv;
+	while (r->ooo_n && l4_seq_geq(r->ooo[r->ooo_n - 1].start, end))
+		r->ooo_n--;
+	if (r->ooo_n && l4_seq_gt(r->ooo[r->ooo_n - 1].end, end))
+		r->ooo[r->ooo_n - 1].end = end;
+}
+
 void l4_rcvbuf_clear(struct l4_tcp *c)
 {
 	struct l4_rcvbuf *r = &c->rcv;
