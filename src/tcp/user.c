@@ -152,6 +152,32 @@ l4_ep l4_tcps_accept(
 	return c->ep;
 }
 
+/* What an earlier connection of this endpoint has left; options and the bound port stay. */
+static void forget(struct l4_tcp *c)
+{
+	l4_rcvbuf_clear(c);
+	c->err = c->soft_err = 0;
+	c->shut_wr = c->shut_rd = c->fin_sent = c->fin_rcvd = c->rcv_fin_seen = c->passive = false;
+	c->connected_event = false;
+	c->ack_now = c->ack_owed = c->send_syn = false;
+	c->srtt = c->rttvar = c->min_rtt = 0;
+	c->rto = c->ts->cfg.rto_init;
+	c->cwnd = c->ts->cfg.initial_window;
+	c->ssthresh = UINT32_MAX;
+	c->backoff = c->retransmits = c->syn_retries = c->probes_out = 0;
+	c->snd_mss = 0;
+	c->rcv_urg = 0;
+	c->dsack.start = c->dsack.end = 0;
+	c->delivered = c->app_limited = 0;
+	c->probe_octet = c->sws_override = false;
+	memset(&c->rack, 0, sizeof c->rack);
+	l4_recovery_init(c);
+	c->iss = c->irs = c->rcv_nxt = c->rcv_wup = 0;
+	c->rcv_fin_seen = c->syn_data_acked = c->fo_syn_data = c->fo_request = false;
+	c->first_rtx_time = c->probe_start = c->last_data_in = c->last_data_out = 0;
+	c->rtx_why.code = 0;
+}
+
 /* What listen.c derives for passive connections, for active ones. */
 static void prepare_active(struct l4_tcp *c, l4_time now)
 {
@@ -212,6 +238,8 @@ static int open_active(
 	}
 	if (c->err)
 		return L4_ESTATE;
+	if (c->iss) /* tried before, and told how that ended */
+		forget(c);
 	if (!remote->port)
 		return L4_EINVAL;
 	/* RFC 9293 3.9.2.3, MUST-46, MUST-57: no group or broadcast addresses */
@@ -681,24 +709,7 @@ int l4_tcps_disconnect(struct l4_tcp_stack *ts, l4_ep ep, l4_time now)
 		if (c->state != L4_TCP_CLOSED)
 			l4_tcp_done(c, L4_EABORTED);
 	}
-	/* as new, but for the options and the bound port */
-	l4_rcvbuf_clear(c);
-	c->err = c->soft_err = 0;
-	c->shut_wr = c->shut_rd = c->fin_sent = c->fin_rcvd = c->rcv_fin_seen = c->passive = false;
-	c->connected_event = false;
-	c->ack_now = c->ack_owed = c->send_syn = false;
-	c->srtt = c->rttvar = c->min_rtt = 0;
-	c->rto = ts->cfg.rto_init;
-	c->cwnd = ts->cfg.initial_window;
-	c->ssthresh = UINT32_MAX;
-	c->backoff = c->retransmits = c->syn_retries = c->probes_out = 0;
-	c->snd_mss = 0;
-	c->rcv_urg = 0;
-	c->dsack.start = c->dsack.end = 0;
-	c->delivered = c->app_limited = 0;
-	c->probe_octet = c->sws_override = false;
-	memset(&c->rack, 0, sizeof c->rack);
-	l4_recovery_init(c);
+	forget(c);
 	if (c->bound)
 		l4_tcp_bind_add(c);
 	else
