@@ -169,9 +169,10 @@ static bool start(struct conn *c, uint64_t probe, unsigned number, l4_time now)
 	if (c->quick_tried < 64 || c->quick_hit * 4 > c->quick_tried) {
 		socklen_t n = sizeof e;
 		c->quick_tried++;
-		if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &e, &n) == 0 && e == ECONNREFUSED) {
+		if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &e, &n) == 0 && e != 0) {
+			/* Asking takes the error away, so this must be the end, whatever it is. */
 			c->quick_hit++;
-			finish(c, fd, SCAN_R_CONN_REFUSED, scan_now());
+			finish(c, fd, reason_of_errno(e), scan_now());
 			return true;
 		}
 	}
@@ -226,8 +227,9 @@ static void expire(struct conn *c, l4_time now)
 
 static void take_events(struct conn *c, int wait_ms)
 {
-	struct epoll_event ev[256];
-	int n = epoll_wait(c->epoll, ev, 256, wait_ms);
+	struct epoll_event ev[AT_ONCE_MOST];
+	/* All at once: none that has answered may be taken for silent. */
+	int n = epoll_wait(c->epoll, ev, AT_ONCE_MOST, wait_ms);
 	l4_time now = scan_now();
 	for (int i = 0; i < n; i++) {
 		int fd = ev[i].data.fd, e = 0;

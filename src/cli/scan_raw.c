@@ -4,11 +4,19 @@
  * of one attempt wait about equally long, so the queues are first in, first out and need no timer
  * heap. A probe whose time is over and that nothing answered is sent again, or given up after as
  * many attempts as the measured loss calls for. Answers are matched by cookie alone, so that even
- * one to a probe given up counts. */
+ * one to a probe given up counts.
+ *
+ * In larger scans a second thread receives and parses, so that this one only sends: it hands over
+ * answers in a ring of which it writes the tail and this one the head, and rings (eventfd) when
+ * this one sleeps. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -16,6 +24,8 @@
 #include "cli/scan_net.h"
 
 #define WAITING_MAX (1u << 20) /* probes that may be under way at once */
+#define RING        32768u     /* answers between the threads; a power of two */
+#define RX_PROBES   10000u     /* a second thread from so many probes on */
 
 /* A probe under way. */
 struct wait {
@@ -29,8 +39,23 @@ struct queue {
 	size_t cap, head, n; /* cap is a power of two */
 };
 
+/* What the receiving thread and the sending one share. */
+struct receiver {
+	pthread_t thread;
+	bool running;
+	const struct scan_job *j;
+	struct scan_net *net;
+	int bell; /* eventfd: there are answers */
+	atomic_bool stop, asleep;
+	atomic_size_t head, tail;
+	atomic_ullong forged;
+	atomic_ullong drained; /* all that came before this time has been handed over */
+	struct scan_answer ring[RING];
+};
+
 struct raw {
 	struct scan_job *j;
+	struct receiver *rx; /* NULL: this thread receives too */
 	struct scan_net net;
 	struct scan_rate rate;
 	struct queue q[SCAN_ATTEMPTS_MAX + 1]; /* by attempt, from 1 */
@@ -126,8 +151,128 @@ static void on_answer(struct raw *s, const struct scan_answer *a, l4_time now)
 		scan_rate_on_answer(&s->rate, a->attempt);
 }
 
+/* --- the receiving thread ------------------------------------------------------------------ */
+
+static void hand_over(struct receiver *r, const struct scan_answer *a)
+{
+	size_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
+	while (tail - atomic_load_explicit(&r->head, memory_order_acquire) == RING &&
+	       !atomic_load(&r->stop)) {
+		/* The sender is busy; the kernel keeps what comes meanwhile. */
+		struct timespec ts = { .tv_nsec = 20000 };
+		nanosleep(&ts, NULL);
+	}
+	r->ring[tail % RING] = *a;
+	atomic_store_explicit(&r->tail, tail + 1, memory_order_release);
+}
+
+static void *receiver_main(void *arg)
+{
+	struct receiver *r = arg;
+	while (!atomic_load(&r->stop)) {
+		unsigned got = 0;
+		l4_time before = scan_now();
+		for (size_t i = 0; i < r->net->n_links; i++) {
+			struct scan_link *l = &r->net->links[i];
+			const uint8_t *p;
+			size_t len;
+			uint16_t type;
+			struct l4_mac from;
+			struct scan_answer a;
+			while ((p = scan_link_receive(l, &len, &type, &from))) {
+				if (type != L4_ETHERTYPE_ARP) {
+					scan_probe_parse(r->j, r->net, r->j->type, p, len, &a);
+					if (a.reason)
+						hand_over(r, &a);
+					else if (a.forged)
+						atomic_fetch_add(&r->forged, 1);
+				}
+				scan_link_release(l);
+				got++;
+			}
+		}
+		atomic_store(&r->drained, before);
+		uint64_t one = 1;
+		if (got && atomic_exchange(&r->asleep, false))
+			(void)!write(r->bell, &one, sizeof one);
+		if (!got)
+			scan_net_wait(r->net, 5 * L4_MSEC);
+	}
+	return NULL;
+}
+
+static struct receiver *receiver_start(const struct scan_job *j, struct scan_net *n)
+{
+	/* With an address of our own, questions for it must be answered by who sends. */
+	if (j->has_source || j->n_probes < RX_PROBES || sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		return NULL;
+	struct receiver *r = calloc(1, sizeof *r);
+	if (!r)
+		return NULL;
+	r->j = j;
+	r->net = n;
+	r->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	r->running = r->bell >= 0 && pthread_create(&r->thread, NULL, receiver_main, r) == 0;
+	if (r->running)
+		return r;
+	if (r->bell >= 0)
+		close(r->bell);
+	free(r);
+	return NULL;
+}
+
+static unsigned receiver_take(struct raw *s, l4_time now)
+{
+	struct receiver *r = s->rx;
+	size_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
+	size_t tail = atomic_load_explicit(&r->tail, memory_order_acquire);
+	unsigned n = (unsigned)(tail - head);
+	for (; head != tail; head++) {
+		on_answer(s, &r->ring[head % RING], now);
+		if (head % 256 == 0)
+			atomic_store_explicit(&r->head, head, memory_order_release);
+	}
+	atomic_store_explicit(&r->head, head, memory_order_release);
+	return n;
+}
+
+static void receiver_sleep(struct receiver *r, l4_time wait)
+{
+	uint64_t rings;
+	struct pollfd p = { .fd = r->bell, .events = POLLIN };
+	struct timespec ts = { .tv_sec = (time_t)(wait / L4_SEC),
+		.tv_nsec = (long)(wait % L4_SEC) };
+	atomic_store(&r->asleep, true);
+	/* What came before the flag was up does not ring. */
+	if (atomic_load(&r->tail) == atomic_load(&r->head))
+		ppoll(&p, 1, &ts, NULL);
+	atomic_store(&r->asleep, false);
+	(void)!read(r->bell, &rings, sizeof rings);
+}
+
+static unsigned receive(struct raw *s, l4_time now);
+
+static void receiver_stop(struct raw *s)
+{
+	struct receiver *r = s->rx;
+	if (!r)
+		return;
+	atomic_store(&r->stop, true);
+	pthread_join(r->thread, NULL);
+	receiver_take(s, scan_now());
+	s->j->c.forged += atomic_load(&r->forged);
+	close(r->bell);
+	free(r);
+	s->rx = NULL;
+	receive(s, scan_now()); /* what came since */
+}
+
+/* -------------------------------------------------------------------------------------------- */
+
 static unsigned receive(struct raw *s, l4_time now)
 {
+	if (s->rx)
+		return receiver_take(s, now);
 	struct scan_job *j = s->j;
 	unsigned n = 0;
 	for (size_t i = 0; i < s->net.n_links; i++) {
@@ -159,8 +304,8 @@ static void flush(struct raw *s)
 		scan_link_flush(&s->net.links[i], &s->j->c);
 }
 
-/* Handles probes whose time is over; returns how many packets were sent. */
-static unsigned resend_due(struct raw *s, l4_time now, unsigned budget)
+/* Handles probes whose time was over at `heard`; returns how many packets were sent. */
+static unsigned resend_due(struct raw *s, l4_time heard, l4_time now, unsigned budget)
 {
 	struct scan_job *j = s->j;
 	unsigned sent = 0, most = scan_rate_attempts(&s->rate);
@@ -170,7 +315,7 @@ static unsigned resend_due(struct raw *s, l4_time now, unsigned budget)
 			struct wait w = q->w[q->head];
 			bool known = j->reasons[w.probe] != SCAN_R_NONE;
 			/* Answered probes leave at once; so the queue stays short. */
-			if (!known && w.due > now)
+			if (!known && w.due > heard)
 				break;
 			if (!known && k < most && sent >= budget)
 				break;
@@ -241,7 +386,9 @@ static void loop(struct raw *s)
 		unsigned got = receive(s, now);
 		look_around(s, now);
 		unsigned budget = scan_rate_take(&s->rate, now, SCAN_BATCH);
-		unsigned sent = resend_due(s, now, budget);
+		/* Silence is only known as far as answers have been looked at. */
+		l4_time heard = s->rx ? atomic_load(&s->rx->drained) : now;
+		unsigned sent = resend_due(s, heard < now ? heard : now, now, budget);
 		sent += send_fresh(s, now, budget - sent);
 		scan_rate_on_unused(&s->rate, budget - sent);
 		flush(s);
@@ -251,11 +398,15 @@ static void loop(struct raw *s)
 		if (sent || got)
 			continue;
 		l4_time due = next_due(s, now);
+		if (due <= now)
+			due = now + L4_MSEC; /* the receiver is behind */
 		if (more && s->waiting < WAITING_MAX) {
 			l4_time token = now + (l4_time)(1e9 / s->rate.rate) + 1;
 			due = token < due ? token : due;
 		}
-		if (due > now)
+		if (due > now && s->rx)
+			receiver_sleep(s->rx, due - now);
+		else if (due > now)
 			scan_net_wait(&s->net, due - now);
 	}
 	flush(s);
@@ -303,7 +454,9 @@ int scan_raw_run(struct scan_job *j, char *error, size_t cap)
 		if (s->net.groups[i].ok)
 			scan_probe_template(j, &s->net, &s->net.groups[i], j->type);
 	s->rate.last = s->rate.epoch = scan_now();
+	s->rx = receiver_start(j, &s->net);
 	loop(s);
+	receiver_stop(s);
 	j->loss = s->rate.answered + s->rate.lost
 		      ? (double)s->rate.lost / (double)(s->rate.answered + s->rate.lost)
 		      : 0;
