@@ -46,8 +46,10 @@ static enum l4_drop check_destination(const struct l4_ip *ip, struct l4_ip_in *i
 		return L4_DROP_IP_MARTIAN;
 	if (l4_addr_is_multicast(dst)) {
 		in->dst_multicast = true;
-		return l4_group_accepts(in->ifp, dst, &in->k.src) || in->loop ? L4_DROP_NONE
-									      : L4_DROP_IP_NOT_OURS;
+		bool control = in->k.proto == (ip4 ? L4_PROTO_IGMP : L4_PROTO_ICMP6);
+		bool wanted = control ? l4_group_exists(in->ifp, dst)
+				      : l4_group_accepts(in->ifp, dst, &in->k.src);
+		return wanted || in->loop ? L4_DROP_NONE : L4_DROP_IP_NOT_OURS;
 	}
 	if (ip4 && l4_if_is_broadcast(in->ifp, dst)) {
 		in->dst_broadcast = true;

@@ -461,6 +461,9 @@ int l4_group_leave(struct l4_ip *ip, struct l4_if *ifp, const struct l4_addr *gr
 /* Whether the interface takes packets from source to the group. */
 bool l4_group_accepts(
     const struct l4_if *ifp, const struct l4_addr *group, const struct l4_addr *source);
+/* Whether it is in the group at all, with whatever filter: queries come from routers, not from the
+ * sources that the filter is about. */
+bool l4_group_exists(const struct l4_if *ifp, const struct l4_addr *group);
 void l4_group_query_input(struct l4_ip *ip, const struct l4_ip_in *in);
 void l4_group_tick(struct l4_ip *ip, struct l4_if *ifp, l4_time now);
 void l4_group_on_link(struct l4_ip *ip, struct l4_if *ifp, l4_time now);

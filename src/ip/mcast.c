@@ -73,6 +73,11 @@ bool l4_group_accepts(
 	return s && s->refs;
 }
 
+bool l4_group_exists(const struct l4_if *ifp, const struct l4_addr *group)
+{
+	return is_all_hosts(group) || find(ifp, group);
+}
+
 static bool has_members(const struct l4_group *g)
 {
 	for (uint32_t i = 0; !g->any_refs && i < g->n_src; i++)
