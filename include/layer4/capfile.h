@@ -78,7 +78,7 @@ struct l4_cap_packet {
 	uint32_t section;      /* pcapng: which section, from 1 */
 	uint16_t linktype;     /* enum l4_linktype */
 	bool has_ts;           /* false: a simple packet block, ts is 0 */
-	bool pcapng;             /* interface_id and section mean something */
+	bool pcapng;           /* interface_id and section mean something */
 	bool has_flags;        /* epb_flags was there */
 	uint32_t flags;        /* epb_flags: bits 0-1 direction (1 in, 2 out), ... */
 	const char *comment;   /* first opt_comment, not NUL-terminated; NULL: none */

@@ -25,7 +25,8 @@ void l4_tcp_config_init(struct l4_tcp_config *c)
 		.mss_default = 536,
 		.mss_min = 88,
 		.pmtu_floor = 552,
-		.syn_retries = 7, /* with the waits above: 183 s; RFC 9293 3.8.3 MUST-23: 3 minutes */
+		.syn_retries =
+		    7, /* with the waits above: 183 s; RFC 9293 3.8.3 MUST-23: 3 minutes */
 		.synack_retries = 5,
 		.retries1 = 3,
 		.retries2 = 15,
