@@ -176,7 +176,8 @@ static void dissect_dhcp(struct l4_dissect *d, struct l4_view v)
 	dis_p(d, COOKIE, h + 236, 4);
 	for (uint32_t at = 240; at < v.cap;) {
 		const uint8_t *o = h + at;
-		dis_u(d, OPT_TYPE, o, 1, o[0]);
+		/* Wireshark gives the end mark the number of padding */
+		dis_u(d, OPT_TYPE, o, 1, o[0] == 255 ? 0 : o[0]);
 		if (o[0] == 0 || o[0] == 255) {
 			at++;
 			if (o[0] == 255)

@@ -17,6 +17,8 @@ enum {
 	F_RESPONSE,
 	F_OPCODE,
 	F_AA,
+	F_CONFLICT,
+	F_TENTATIVE,
 	F_TC,
 	F_RD,
 	F_RA,
@@ -112,6 +114,8 @@ static const struct l4_value rcodes[] = { { 0, "No error" }, { 1, "Format error"
 		    .values = opcodes),                                                            \
 		[F_AA] = ROW("dns.flags.authoritative", "Authoritative", BOOL, NONE, WALK,         \
 		    .bit = 21, .depth = 1, .alias = "aa"),                                         \
+		[F_CONFLICT] = ROW("dns.flags.conflict", "Conflict", BOOL, NONE, .depth = 1),      \
+		[F_TENTATIVE] = ROW("dns.flags.tentative", "Tentative", BOOL, NONE, .depth = 1),   \
 		[F_TC] = ROW("dns.flags.truncated", "Truncated", BOOL, NONE, AT(22, 1),            \
 		    .depth = 1, .alias = "tc"),                                                    \
 		[F_RD] = ROW("dns.flags.recdesired", "Recursion desired", BOOL, NONE, AT(23, 1),   \
@@ -147,7 +151,7 @@ static const struct l4_value rcodes[] = { { 0, "No error" }, { 1, "Format error"
 		    ROW("dns.resp.class", "Class", U16, HEX, .depth = 1, .values = classes),       \
 		[RESP_FLUSH] = ROW("dns.resp.cache_flush", "Cache flush", BOOL, NONE, .depth = 1), \
 		[UDP_SIZE] =                                                                       \
-		    ROW("dns.rr.udp_payload_size", "UDP payload size", U16, HEX, .depth = 1),      \
+		    ROW("dns.rr.udp_payload_size", "UDP payload size", U16, DEC, .depth = 1),      \
 		[EXT_RCODE] = ROW(                                                                 \
 		    "dns.resp.ext_rcode", "Higher bits in extended RCODE", U8, HEX, .depth = 1),   \
 		[EDNS_VERSION] =                                                                   \
@@ -280,6 +284,8 @@ static struct name read_name(struct l4_dissect *d, struct l4_view v, uint32_t at
 	}
 	static const char root[] = "<Root>";
 	n.len = o ? o : sizeof root - 1;
+	if (!o)
+		n.labels = 1;
 	n.text = dis_alloc(d, n.len + 1);
 	if (!n.text) {
 		n.bad = true;
@@ -408,6 +414,21 @@ static void txt(struct l4_dissect *d, struct l4_view v, uint32_t at, uint32_t en
 	}
 }
 
+/* The types that a name has (RFC 4034 4.1.2): windows of up to 32 bytes of bits. */
+static void type_bitmap(struct l4_dissect *d, struct l4_view v, uint32_t at, uint32_t end)
+{
+	while (at + 2 <= end) {
+		uint32_t window = v.p[at], n = v.p[at + 1];
+		at += 2;
+		if (n > end - at)
+			return;
+		for (uint32_t i = 0; i < n * 8; i++)
+			if (v.p[at + i / 8] >> (7 - i % 8) & 1)
+				dis_u(d, RESP_TYPE, v.p + at + i / 8, 1, window * 256 + i);
+		at += n;
+	}
+}
+
 static void rdata(struct l4_dissect *d, struct l4_view v, uint16_t type, uint32_t at, uint32_t len)
 {
 	struct name n;
@@ -461,6 +482,11 @@ static void rdata(struct l4_dissect *d, struct l4_view v, uint16_t type, uint32_
 		col_fmt(d, " %u %u %u", l4_get_u16(p), l4_get_u16(p + 2), l4_get_u16(p + 4));
 		if (name_in(d, v, at + 6, SRV_TARGET, &n))
 			col_name(d, &n);
+		break;
+	case 47:
+		n = read_name(d, v, at);
+		if (!n.bad && n.used <= len && dis_has(d, v, at + len))
+			type_bitmap(d, v, at + n.used, at + len);
 		break;
 	default:
 		dis_has(d, v, at + len);
@@ -571,20 +597,26 @@ static void transaction(struct l4_dissect *d, uint16_t id, bool response)
 static void put_flags(struct l4_dissect *d, const uint8_t *p)
 {
 	uint16_t f = l4_get_u16(p);
-	bool response = f >> 15;
+	bool response = f >> 15, llmnr = d->cur == PROTO_llmnr;
 	dis_u(d, FLAGS, p, 2, f);
 	dis_u(d, F_RESPONSE, p, 2, response);
 	dis_u(d, F_OPCODE, p, 2, f >> 11 & 15);
-	if (response)
+	if (llmnr)
+		dis_u(d, F_CONFLICT, p, 2, f >> 10 & 1);
+	else if (response)
 		dis_u(d, F_AA, p, 2, f >> 10 & 1);
 	dis_u(d, F_TC, p, 2, f >> 9 & 1);
-	dis_u(d, F_RD, p, 2, f >> 8 & 1);
-	if (response)
-		dis_u(d, F_RA, p, 2, f >> 7 & 1);
-	dis_u(d, F_Z, p, 2, f >> 6 & 1);
-	if (response)
-		dis_u(d, F_AD, p, 2, f >> 5 & 1);
-	dis_u(d, F_CD, p, 2, f >> 4 & 1);
+	if (llmnr) {
+		dis_u(d, F_TENTATIVE, p, 2, f >> 8 & 1);
+	} else {
+		dis_u(d, F_RD, p, 2, f >> 8 & 1);
+		if (response)
+			dis_u(d, F_RA, p, 2, f >> 7 & 1);
+		dis_u(d, F_Z, p, 2, f >> 6 & 1);
+		if (response || f & 0x20)
+			dis_u(d, F_AD, p, 2, f >> 5 & 1);
+		dis_u(d, F_CD, p, 2, f >> 4 & 1);
+	}
 	if (response)
 		dis_u(d, F_RCODE, p, 2, f & 15);
 }
@@ -638,7 +670,7 @@ static void message(struct l4_dissect *d, struct l4_view v, bool mdns)
 			at += used;
 		}
 	}
-	if (d->w_any)
+	if (d->w_any && !mdns)
 		transaction(d, id, f >> 15);
 }
 
@@ -686,7 +718,7 @@ static void dissect_llmnr(struct l4_dissect *d, struct l4_view v)
 }
 
 static const struct l4_binding dns_bindings[] = { { "udp.port", 53 }, { "tcp.port", 53 },
-	{ NULL, 0 } };
+	{ "udp.port", 8053 }, { "tcp.port", 8053 }, { NULL, 0 } };
 static const struct l4_binding mdns_bindings[] = { { "udp.port", 5353 }, { NULL, 0 } };
 static const struct l4_binding llmnr_bindings[] = { { "udp.port", 5355 }, { NULL, 0 } };
 

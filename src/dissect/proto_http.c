@@ -341,6 +341,9 @@ static void dissect_http(struct l4_dissect *d, struct l4_view v)
 		struct l4_view rest = view_skip(v, at);
 		struct msg m = { .response = is_response(rest.p, rest.cap) };
 		if (!m.response && !is_request(rest.p, rest.cap)) {
+			if (first && !memchr(rest.p, '\n', rest.cap) &&
+			    stream_want(d, at, STREAM_ONE_MORE))
+				return;
 			/* bytes between messages, or the middle of one that began before */
 			dis_layer(d, rest, 0);
 			col_proto(d, "HTTP");
