@@ -15,9 +15,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/bpf.h"
 #include "cli/capin.h"
 #include "cli/cli.h"
 #include "cli/dissect.h"
+#include "cli/dissect_html.h"
+#include "cli/dissect_report.h"
+#include "cli/filter.h"
 
 static const char help[] =
     "Usage: l4 dissect [OPTION...] FILE...\n"
@@ -31,8 +35,17 @@ static const char help[] =
     "  -x, --hex             the bytes of each packet as well\n"
     "  -j, --json            one JSON object a packet\n"
     "  -e, --fields LIST     only these fields, tab-separated (names as in Wireshark's filters)\n"
+    "  -Y, --filter FILTER   only packets that match a display filter in Wireshark's syntax\n"
+    "  -f, --bpf FILTER      only packets that match a capture filter (BPF)\n"
     "  -c, --count N         only the first N packets (of those selected)\n"
+    "  -w, --write FILE      the selected packets as pcapng\n"
+    "      --conversations[=tcp|udp|ip]  a line per conversation\n"
+    "      --follow [udp:]N  the bytes of TCP stream N (tcp.stream), put together\n"
+    "      --raw             with --follow: only the bytes\n"
+    "      --expert          the events of the analysis, counted\n"
+    "      --stats           rates, protocols, sizes, round trips\n"
     "      --checksums       verify the checksums of IP, TCP and UDP\n"
+    "      --html FILE       one page: ladder, time-sequence graph, header bits, stream\n"
     "      --help            this text\n"
     "\n"
     "Exit status: 0 done, 2 wrong use, 3 a file cannot be read or is damaged.\n"
@@ -40,6 +53,8 @@ static const char help[] =
     "Examples:\n"
     "  l4 dissect trace.pcapng\n"
     "  l4 dissect --fields frame.number,ip.src,tcp.dstport trace.pcap\n"
+    "  l4 dissect -Y 'tcp.analysis.retransmission && ip.dst == 192.0.2.0/24' trace.pcap\n"
+    "  l4 dissect --follow 3 trace.pcap\n"
     "  zcat trace.pcap.gz | l4 dissect --detail -\n";
 
 struct dissect {
@@ -48,6 +63,18 @@ struct dissect {
 	struct l4_dissect *d;
 	uint64_t count_max, shown;
 	int status;
+	const char *filter_text, *bpf_text, *write_path, *html_path;
+	struct filter *filter;
+	struct bpf *bpf;
+	FILE *write_file;
+	struct l4_capwr writer;
+	uint16_t links[64]; /* link types described in the written file, by interface id */
+	bool conversations, want_expert, want_stats, json, raw, quiet;
+	int conv_proto;
+	struct expert *expert;
+	struct stats *stats;
+	struct follow *follow;
+	struct html *html;
 };
 
 static struct out output;
@@ -59,7 +86,17 @@ static void on_signal(int sig)
 	stop = 1;
 }
 
-enum { OPT_HELP = 256, OPT_BITS, OPT_CHECKSUMS };
+enum {
+	OPT_HELP = 256,
+	OPT_BITS,
+	OPT_CHECKSUMS,
+	OPT_CONVERSATIONS,
+	OPT_FOLLOW,
+	OPT_RAW,
+	OPT_EXPERT,
+	OPT_STATS,
+	OPT_HTML
+};
 
 static const struct option options[] = {
 	{ "detail", no_argument, NULL, 'd' },
@@ -69,6 +106,15 @@ static const struct option options[] = {
 	{ "json", no_argument, NULL, 'j' },
 	{ "fields", required_argument, NULL, 'e' },
 	{ "count", required_argument, NULL, 'c' },
+	{ "filter", required_argument, NULL, 'Y' },
+	{ "bpf", required_argument, NULL, 'f' },
+	{ "write", required_argument, NULL, 'w' },
+	{ "conversations", optional_argument, NULL, OPT_CONVERSATIONS },
+	{ "follow", required_argument, NULL, OPT_FOLLOW },
+	{ "raw", no_argument, NULL, OPT_RAW },
+	{ "expert", no_argument, NULL, OPT_EXPERT },
+	{ "stats", no_argument, NULL, OPT_STATS },
+	{ "html", required_argument, NULL, OPT_HTML },
 	{ "checksums", no_argument, NULL, OPT_CHECKSUMS },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ NULL, 0, NULL, 0 },
@@ -85,6 +131,63 @@ static void report_damage(const char *path, const struct l4_capfile *f, int r)
 	else
 		fprintf(stderr, "l4 dissect: %s: damaged at offset %llu: %s (%s)\n", path,
 		    (unsigned long long)offset, why, l4_err_text(r));
+}
+
+static int write_bytes(void *ctx, const void *data, size_t n)
+{
+	return fwrite(data, 1, n, ctx) == n ? 0 : L4_ESYS;
+}
+
+/* Adds a selected packet to the written file; each link type is an interface there. */
+static int write_packet(struct dissect *x, const struct l4_cap_packet *c)
+{
+	uint32_t id = 0;
+	while (id < x->writer.interfaces && x->links[id] != c->linktype)
+		id++;
+	if (id == x->writer.interfaces) {
+		if (id == sizeof x->links / sizeof x->links[0])
+			return L4_ELIMIT;
+		int r = l4_capwr_interface(&x->writer, c->linktype, 0, NULL, NULL);
+		if (r < 0)
+			return r;
+		x->links[id] = c->linktype;
+	}
+	char comment[1024];
+	uint32_t n = c->comment_len < sizeof comment - 1 ? c->comment_len : sizeof comment - 1;
+	if (c->comment)
+		memcpy(comment, c->comment, n);
+	comment[c->comment ? n : 0] = 0;
+	struct l4_capwr_packet w = { .interface_id = id,
+		.ts = c->ts,
+		.data = c->data,
+		.caplen = c->caplen,
+		.len = c->len,
+		.comment = c->comment ? comment : NULL };
+	return l4_capwr_packet(&x->writer, &w);
+}
+
+/* Everything that is done with a selected packet. False: go on. */
+static bool one_packet(
+    struct dissect *x, const struct l4_dissected *p, const struct l4_cap_packet *c)
+{
+	if (x->expert)
+		expert_packet(x->expert, p);
+	if (x->stats)
+		stats_packet(x->stats, p);
+	if (x->follow)
+		follow_packet(x->follow, &output, p);
+	if (x->html)
+		html_packet(x->html, p);
+	if (x->write_file && write_packet(x, c)) {
+		out_flush(&output);
+		fprintf(stderr, "l4 dissect: %s: cannot be written: %s\n", x->write_path,
+		    strerror(errno));
+		x->status = L4_EXIT_SYSTEM;
+		return true;
+	}
+	if (!x->quiet)
+		views_packet(&x->views, p);
+	return false;
 }
 
 static void one_file(struct dissect *x, const char *path)
@@ -109,8 +212,20 @@ static void one_file(struct dissect *x, const char *path)
 			x->views.first = c.ts;
 			x->views.have_first = true;
 		}
+		int pass = x->bpf ? bpf_match(x->bpf, &c) : 1;
+		if (pass < 0) {
+			out_flush(&output);
+			fprintf(stderr, "l4 dissect: -f: %s\n", bpf_error(x->bpf));
+			x->status = L4_EXIT_USAGE;
+			break;
+		}
+		if (!pass)
+			continue;
 		const struct l4_dissected *p = l4_dissect_packet(x->d, &c);
-		views_packet(&x->views, p);
+		if (x->filter && !filter_match(x->filter, p))
+			continue;
+		if (one_packet(x, p, &c))
+			break;
 		if (++x->shown == x->count_max)
 			break;
 	}
@@ -137,7 +252,7 @@ static int read_options(struct dissect *x, int argc, char **argv, const char **f
 {
 	int c;
 	optind = 1;
-	while ((c = getopt_long(argc, argv, "dlxje:c:", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "dlxje:c:Y:f:w:", options, NULL)) != -1) {
 		switch (c) {
 		case 'd':
 			if (set_view(x, VIEW_DETAIL))
@@ -148,6 +263,7 @@ static int read_options(struct dissect *x, int argc, char **argv, const char **f
 				return L4_EXIT_USAGE;
 			break;
 		case 'j':
+			x->json = true;
 			if (set_view(x, VIEW_JSON))
 				return L4_EXIT_USAGE;
 			break;
@@ -176,6 +292,56 @@ static int read_options(struct dissect *x, int argc, char **argv, const char **f
 			}
 			break;
 		}
+		case 'Y':
+			x->filter_text = optarg;
+			break;
+		case 'f':
+			x->bpf_text = optarg;
+			break;
+		case 'w':
+			x->write_path = optarg;
+			break;
+		case OPT_CONVERSATIONS:
+			x->conversations = true;
+			x->conv_proto = !optarg                  ? -1
+					: !strcmp(optarg, "tcp") ? 6
+					: !strcmp(optarg, "udp") ? 17
+					: !strcmp(optarg, "ip")  ? 0
+								 : -2;
+			if (x->conv_proto == -2) {
+				fprintf(stderr,
+				    "l4 dissect: conversations of tcp, udp or ip, not '%s'\n",
+				    optarg);
+				return L4_EXIT_USAGE;
+			}
+			break;
+		case OPT_FOLLOW: {
+			bool udp = !strncmp(optarg, "udp:", 4);
+			const char *t = optarg + (udp || !strncmp(optarg, "tcp:", 4) ? 4 : 0);
+			char *end;
+			unsigned long id = strtoul(t, &end, 10);
+			if (*end || !*t || id > UINT32_MAX) {
+				fprintf(stderr,
+				    "l4 dissect: --follow needs a stream's number, not '%s'\n",
+				    optarg);
+				return L4_EXIT_USAGE;
+			}
+			free(x->follow);
+			x->follow = follow_new(udp ? 17 : 6, (uint32_t)id, false, 16u << 20);
+			break;
+		}
+		case OPT_RAW:
+			x->raw = true;
+			break;
+		case OPT_EXPERT:
+			x->want_expert = true;
+			break;
+		case OPT_STATS:
+			x->want_stats = true;
+			break;
+		case OPT_HTML:
+			x->html_path = optarg;
+			break;
 		case OPT_HELP:
 			fputs(help, stdout);
 			return -1;
@@ -189,6 +355,70 @@ static int read_options(struct dissect *x, int argc, char **argv, const char **f
 		return L4_EXIT_USAGE;
 	}
 	return 0;
+}
+
+/* Sets up what the options asked for. Nonzero: x->status says why not. */
+static int prepare(struct dissect *x)
+{
+	char err[256];
+	/* A report over the whole capture takes the place of the packets. */
+	x->quiet = x->conversations || x->want_expert || x->want_stats || x->follow ||
+		   x->html_path || (x->write_path && x->views.kind == VIEW_SUMMARY);
+	if (!x->quiet)
+		views_prepare(&x->views, x->d);
+	if (x->filter_text && !(x->filter = filter_new(x->d, x->filter_text, err, sizeof err))) {
+		fprintf(stderr, "l4 dissect: -Y '%s': %s\n", x->filter_text, err);
+		return x->status = L4_EXIT_USAGE;
+	}
+	if (x->bpf_text)
+		x->bpf = bpf_new(x->bpf_text);
+	if (x->conversations || x->html_path)
+		l4_dissect_want_connections(x->d);
+	if (x->want_expert)
+		x->expert = expert_new(x->d);
+	if (x->want_stats)
+		x->stats = stats_new(x->d);
+	if (x->follow && x->raw)
+		follow_raw(x->follow);
+	if (x->html_path)
+		x->html = html_new(x->d);
+	if (x->write_path) {
+		x->write_file = !strcmp(x->write_path, "-") ? stdout : fopen(x->write_path, "wb");
+		if (!x->write_file ||
+		    l4_capwr_init(&x->writer, write_bytes, x->write_file, "l4 dissect")) {
+			fprintf(stderr, "l4 dissect: %s: %s\n", x->write_path, strerror(errno));
+			return x->status = L4_EXIT_SYSTEM;
+		}
+	}
+	return 0;
+}
+
+static void finish(struct dissect *x)
+{
+	if (x->follow && !follow_end(x->follow, &output)) {
+		fprintf(stderr, "l4 dissect: there is no such stream\n");
+		if (x->status == L4_EXIT_DONE)
+			x->status = L4_EXIT_NO;
+	}
+	if (x->conversations)
+		report_conversations(&output, x->d, x->conv_proto, x->json);
+	if (x->expert)
+		expert_print(x->expert, &output, x->json);
+	if (x->stats)
+		stats_print(x->stats, &output, x->json);
+	if (x->html && html_write(x->html, x->html_path)) {
+		fprintf(stderr, "l4 dissect: %s: %s\n", x->html_path, strerror(errno));
+		x->status = L4_EXIT_SYSTEM;
+	}
+	out_flush(&output);
+	if (x->write_file && x->write_file != stdout && fclose(x->write_file)) {
+		fprintf(stderr, "l4 dissect: %s: %s\n", x->write_path, strerror(errno));
+		x->status = L4_EXIT_SYSTEM;
+	}
+	if (x->write_file == stdout)
+		fflush(stdout);
+	filter_free(x->filter);
+	bpf_free(x->bpf);
 }
 
 int cmd_dissect(int argc, char **argv)
@@ -209,14 +439,17 @@ int cmd_dissect(int argc, char **argv)
 		l4_dissect_free(x.d);
 		return L4_EXIT_USAGE;
 	}
-	views_prepare(&x.views, x.d);
+	if (prepare(&x)) {
+		l4_dissect_free(x.d);
+		return x.status;
+	}
 	struct sigaction sa = { .sa_handler = on_signal };
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	for (int i = optind; i < argc && !stop && !(x.count_max && x.shown == x.count_max); i++)
 		one_file(&x, argv[i]);
-	out_flush(&output);
+	finish(&x);
 	l4_dissect_free(x.d);
 	return x.status;
 }

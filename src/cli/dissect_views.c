@@ -91,7 +91,6 @@ void views_prepare(const struct views *v, struct l4_dissect *d)
 
 static size_t address_text(char *t, enum l4_addr_kind kind, const uint8_t *p)
 {
-	static const uint8_t broadcast[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
 	struct l4_item i = { .v.p = p };
 	struct l4_field f = { .name = "" };
 	i.field = &f;
@@ -99,10 +98,6 @@ static size_t address_text(char *t, enum l4_addr_kind kind, const uint8_t *p)
 		return 0;
 	switch (kind) {
 	case L4_AK_MAC:
-		if (!memcmp(p, broadcast, 6)) {
-			memcpy(t, "Broadcast", 9);
-			return 9;
-		}
 		f.type = L4_FT_MAC;
 		break;
 	case L4_AK_IP4:
@@ -254,6 +249,8 @@ static void fields(struct views *v, const struct l4_dissected *p)
 
 /* ---- detail ---- */
 
+enum { DETAIL_BYTES = 40 }; /* the rest is in --hex */
+
 static void detail_value(struct out *o, const struct l4_item *i)
 {
 	const struct l4_field *f = i->field;
@@ -268,7 +265,14 @@ static void detail_value(struct out *o, const struct l4_item *i)
 		out_str(o, name);
 		out_str(o, " (");
 	}
-	value_text(o, i);
+	if (f->type == L4_FT_BYTES && i->n > DETAIL_BYTES) {
+		struct l4_item part = *i;
+		part.n = DETAIL_BYTES;
+		value_text(o, &part);
+		out_str(o, "…");
+	} else {
+		value_text(o, i);
+	}
 	if (f->base == L4_BASE_HEX_DEC && !name) {
 		out_str(o, " (");
 		out_dec(o, i->v.u);

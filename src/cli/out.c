@@ -37,11 +37,6 @@ void out_bytes(struct out *o, const void *p, size_t n)
 	}
 }
 
-void out_str(struct out *o, const char *s)
-{
-	out_bytes(o, s, strlen(s));
-}
-
 void out_fmt(struct out *o, const char *fmt, ...)
 {
 	char t[2048];
@@ -107,11 +102,36 @@ static size_t utf8(const uint8_t *p, size_t n)
 	return 0;
 }
 
+/* Length of the run of printable ASCII at p that needs no escape, eight bytes at a time. */
+static size_t plain_run(const uint8_t *p, size_t n, bool json)
+{
+	const uint64_t ones = 0x0101010101010101u, high = 0x8080808080808080u;
+	size_t i = 0;
+	for (; i + 8 <= n; i += 8) {
+		uint64_t x;
+		memcpy(&x, p + i, 8);
+		uint64_t back = x ^ ones * '\\', del = x ^ ones * 0x7f;
+		uint64_t quote = json ? x ^ ones * '"' : high;
+		uint64_t bad =
+		    (x | (x - ones * 0x20) | (back - ones) | (del - ones) | (quote - ones)) & high;
+		/* A borrow can mark a byte too many, never one too few. */
+		if (bad)
+			break;
+	}
+	return i;
+}
+
 static void escape(struct out *o, const uint8_t *p, size_t n, bool json)
 {
 	static const char hex[] = "0123456789abcdef";
 	size_t start = 0, i = 0;
 	while (i < n) {
+		if (n - i >= 8) {
+			size_t run = plain_run(p + i, n - i, json);
+			i += run;
+			if (i == n)
+				break;
+		}
 		size_t k = utf8(p + i, n - i);
 		bool special = p[i] == '\\' || (json && p[i] == '"');
 		if (k && !special) {

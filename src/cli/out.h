@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum { OUT_BYTES = 1 << 16 };
 
@@ -18,7 +19,6 @@ struct out {
 
 void out_flush(struct out *o);
 void out_bytes(struct out *o, const void *p, size_t n);
-void out_str(struct out *o, const char *s);
 void out_fmt(struct out *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void out_dec(struct out *o, uint64_t v);
 /* Right-aligned in width. */
@@ -28,6 +28,11 @@ void out_dec_pad(struct out *o, uint64_t v, unsigned width);
 void out_escaped(struct out *o, const void *p, size_t n);
 /* The same inside a JSON string (without the quotes). */
 void out_json(struct out *o, const void *p, size_t n);
+
+static inline void out_str(struct out *o, const char *s)
+{
+	out_bytes(o, s, strlen(s));
+}
 
 static inline void out_char(struct out *o, char c)
 {

@@ -7,6 +7,8 @@
  * limit for the whole. */
 #include "dissect/conv.h"
 
+#include <layer4/err.h>
+
 #include <stdlib.h>
 
 #define SLAB        256u
@@ -228,4 +230,60 @@ void l4_unacked_put(struct l4_conv_table *t, uint32_t handle)
 {
 	l4_unacked_at(t, handle)->next = t->pool_free & 0x7fffffff;
 	t->pool_free = handle;
+}
+
+/* ---- for those outside ---- */
+
+uint32_t l4_dissect_conversations(const struct l4_dissect *d)
+{
+	return d->convs->count;
+}
+
+static struct l4_endpoint end_of(const struct l4_conv *c, bool lo)
+{
+	const uint8_t *p = lo ? c->lo_addr : c->hi_addr;
+	struct l4_endpoint e = { .port = lo ? c->lo_port : c->hi_port };
+	e.addr = c->kind == L4_AK_IP6 ? l4_addr_from_ip6(p) : l4_addr_from_ip4(p);
+	return e;
+}
+
+int l4_dissect_conversation(const struct l4_dissect *d, uint32_t index, struct l4_conversation *out)
+{
+	const struct l4_conv *c = l4_conv_at(d->convs, index);
+	if (!c)
+		return L4_ENOTFOUND;
+	bool lo = c->first_is_lo;
+	*out = (struct l4_conversation){ .proto = c->proto,
+		.id = c->id,
+		.a = end_of(c, lo),
+		.b = end_of(c, !lo),
+		.first = c->first_ts,
+		.last = c->last_ts,
+		.rtt = c->first_rtt,
+		.completeness = c->completeness };
+	for (unsigned k = 0; k < 2; k++) {
+		const struct l4_tcp_flow *f = &c->flow[k == 0 ? !lo : lo];
+		out->packets[k] = f->packets;
+		out->bytes[k] = f->bytes;
+		out->payload[k] = f->payload;
+		out->retransmissions[k] = f->retransmissions;
+	}
+	return 0;
+}
+
+void l4_conv_count_ip(struct l4_dissect *d)
+{
+	uint16_t s = d->sport, e = d->dport;
+	d->sport = d->dport = 0;
+	bool lo;
+	struct l4_conv *c = l4_conv_find(d, 0, &lo);
+	if (!c && (c = l4_conv_add(d, 0, &lo)))
+		c->id = d->ip_pairs++;
+	if (c) {
+		c->flow[!lo].packets++;
+		c->flow[!lo].bytes += d->out.cap->len;
+		c->last_ts = d->out.cap->ts;
+	}
+	d->sport = s;
+	d->dport = e;
 }

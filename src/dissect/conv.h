@@ -88,6 +88,8 @@ struct l4_conv *l4_conv_find(struct l4_dissect *d, uint8_t proto, bool *from_lo)
 struct l4_conv *l4_conv_add(struct l4_dissect *d, uint8_t proto, bool *from_lo);
 uint32_t l4_conv_count(const struct l4_conv_table *t);
 struct l4_conv *l4_conv_at(struct l4_conv_table *t, uint32_t index);
+/* Counts the current packet for its pair of IP addresses. */
+void l4_conv_count_ip(struct l4_dissect *d);
 /* A record for an unacknowledged segment: index + 1, or 0 at the limit. */
 uint32_t l4_unacked_get(struct l4_conv_table *t);
 struct l4_unacked *l4_unacked_at(struct l4_conv_table *t, uint32_t handle);

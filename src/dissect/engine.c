@@ -379,11 +379,6 @@ void col_bytes(struct l4_dissect *d, const void *p, uint32_t n)
 	d->out.info_len += n;
 }
 
-void col_str(struct l4_dissect *d, const char *s)
-{
-	col_bytes(d, s, (uint32_t)strlen(s));
-}
-
 /* The number and address writers need at most 64 bytes, which stand behind INFO_MAX. */
 static char *room(struct l4_dissect *d)
 {

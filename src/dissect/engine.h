@@ -139,7 +139,7 @@ struct l4_dissect {
 	struct l4_frag_table *frags;
 	struct l4_stream_pool *streams;
 	struct l4_dns_pending *dns_pending;
-	uint32_t tcp_streams, udp_streams;
+	uint32_t tcp_streams, udp_streams, ip_pairs;
 };
 
 extern const struct l4_dissector *const l4_dissectors[PROTO_COUNT];
@@ -256,8 +256,11 @@ static inline bool cols(const struct l4_dissect *d)
 
 void col_proto(struct l4_dissect *d, const char *name);
 void col_clear(struct l4_dissect *d);
-void col_str(struct l4_dissect *d, const char *s);
 void col_bytes(struct l4_dissect *d, const void *p, uint32_t n);
+static inline void col_str(struct l4_dissect *d, const char *s)
+{
+	col_bytes(d, s, (uint32_t)strlen(s));
+}
 void col_dec(struct l4_dissect *d, uint64_t v);
 void col_hex(struct l4_dissect *d, uint64_t v, unsigned digits);
 void col_ip4(struct l4_dissect *d, const uint8_t *p);

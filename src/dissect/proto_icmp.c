@@ -233,7 +233,9 @@ static void dissect_icmp(struct l4_dissect *d, struct l4_view v)
 			col_str(d, c);
 			col_str(d, ")");
 		}
-		if (type == 0 || type == 8)
+		if (type == 0)
+			col_str(d, "   ");
+		else if (type == 8)
 			col_str(d, " ");
 	}
 	dis_fixed(d, v, TYPE, CHECKSUM);

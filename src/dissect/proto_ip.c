@@ -5,6 +5,7 @@
  * card will cut ("TSO"): the length is then that of the frame. */
 #include <layer4/checksum.h>
 
+#include "dissect/conv.h"
 #include "dissect/frag.h"
 #include "dissect/ip_options.h"
 #include "dissect/link.h"
@@ -204,6 +205,8 @@ static void dissect_ip(struct l4_dissect *d, struct l4_view v)
 		d->net_len = v.len;
 	dis_net(d, L4_AK_IP4, h + 12, h + 16);
 	d->ip_proto = h[9];
+	if (d->connections && !d->quoted)
+		l4_conv_count_ip(d);
 	if (d->w_any)
 		put_header(d, v, ip_len);
 	if (hlen > 20) {

@@ -1,5 +1,6 @@
 /* IPv6 (RFC 8200): header; the extension headers are dissectors of their own (ipv6_ext.c), each of
  * which leads to the next by the same table of protocol numbers. */
+#include "dissect/conv.h"
 #include "dissect/link.h"
 
 enum {
@@ -133,6 +134,8 @@ static void dissect_ipv6(struct l4_dissect *d, struct l4_view v)
 	if (d->net_at == h)
 		d->net_len = v.len;
 	dis_net(d, L4_AK_IP6, h + 8, h + 24);
+	if (d->connections && !d->quoted)
+		l4_conv_count_ip(d);
 	if (d->w_any) {
 		put_header(d, v);
 		if (exceeds && !d->quoted)

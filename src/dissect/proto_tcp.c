@@ -486,20 +486,23 @@ static void put_analysis(struct l4_dissect *d, const struct l4_tcp_ta *ta, const
 	}
 }
 
+/* The marks stand before the line, and stay there whatever the layers above make of it. */
 static void info_marks(struct l4_dissect *d, const struct l4_tcp_ta *ta)
 {
+	uint32_t before = d->out.info_len;
 	for (size_t k = 0; k < sizeof marks / sizeof marks[0]; k++) {
 		if (!(ta->flags & marks[k].bit))
 			continue;
 		if (marks[k].bit == TCP_A_DUPLICATE_ACK) {
 			char t[64];
-			snprintf(
-			    t, sizeof t, "[TCP Dup ACK %u#%u] ", ta->dupack_frame, ta->dupack_num);
+			snprintf(t, sizeof t, "[TCP Dup ACK %u#%u] ", ta->dupack_frame,
+			    ta->dupack_num);
 			col_prepend(d, t);
 		} else {
 			col_prepend(d, marks[k].text);
 		}
 	}
+	d->info_fence = d->out.info_len - before;
 }
 
 /* ---- a segment ---- */

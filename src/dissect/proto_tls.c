@@ -208,7 +208,7 @@ static void name_info(struct l4_dissect *d, bool *first, const char *s)
 {
 	if (!cols(d))
 		return;
-	if (!*first)
+	if (!*first || d->out.info_len)
 		col_str(d, ", ");
 	*first = false;
 	col_str(d, s);

@@ -139,9 +139,7 @@ static void info_segment(struct l4_dissect *d)
 	if (!cols(d))
 		return;
 	d->info_fence = 0;
-	col_str(d, d->out.info_len && d->info[d->out.info_len - 1] != ' '
-		       ? " [TCP segment of a reassembled PDU]"
-		       : "[TCP segment of a reassembled PDU]");
+	col_str(d, " [TCP segment of a reassembled PDU]");
 	d->out.protocol = "TCP";
 }
 
@@ -275,6 +273,10 @@ void l4_tcp_payload(struct l4_dissect *d, struct l4_view v, const struct l4_tcp_
     struct l4_conv *c, bool from_lo, const struct l4_tcp_ta *ta, unsigned first_row)
 {
 	uint8_t id = c && c->app != PROTO_NONE ? c->app : by_port(d);
+	/* Plain HTTP is spoken on TLS's ports, too. */
+	if (id == PROTO_tls && c && c->app == PROTO_NONE && v.cap >= 16 &&
+	    l4_http_looks(v.p, v.cap))
+		c->app = id = PROTO_http;
 	if (id == PROTO_NONE && !d->quoted) {
 		id = by_look(v);
 		if (c && id != PROTO_NONE)
@@ -300,7 +302,7 @@ void l4_tcp_payload(struct l4_dissect *d, struct l4_view v, const struct l4_tcp_
 			return;
 		}
 		release(d->streams, f);
-	} else if (repeated && !d->quoted && (ta->flags & ~TCP_A_OUT_OF_ORDER)) {
+	} else if (repeated && !d->quoted) {
 		segment_of(d, v, first_row);
 		return;
 	}
