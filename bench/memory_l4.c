@@ -39,6 +39,8 @@ static void die(const char *what, int64_t e)
 	exit(3);
 }
 
+static int addresses = 1;
+
 static void make_hosts(uint32_t window, uint32_t conns)
 {
 	for (int i = 0; i < 2; i++) {
@@ -72,7 +74,7 @@ static void make_hosts(uint32_t window, uint32_t conns)
 		if (ifx[i] < 0)
 			die("interface", ifx[i]);
 		/* several addresses, so that a million connections find a free pair of ports */
-		for (int net = 0; net < (i ? ADDRESSES : 1); net++) {
+		for (int net = 0; net < (i ? addresses : 1); net++) {
 			struct l4_prefix p;
 			char text[32];
 			snprintf(text, sizeof text, "10.%d.%d.1/8", i, net);
@@ -220,6 +222,7 @@ static double floor_copies(size_t seg, double seconds)
 
 static double connections(double seconds, uint32_t before)
 {
+	addresses = ADDRESSES;
 	uint8_t msg[64] = { 0 };
 	l4_ep c[PARALLEL];
 	uint8_t stage[PARALLEL]; /* 0: connecting, 1: sent, waits for the answer */
@@ -269,7 +272,7 @@ static double connections(double seconds, uint32_t before)
 					start = clock_now();
 					stop = start + (l4_time)(seconds * 1e9);
 				}
-				c[i] = dial(80, (uint8_t)(dialled++ / 50000 % ADDRESSES));
+				c[i] = dial(80, (uint8_t)(dialled++ / 50000 % (uint32_t)addresses));
 				stage[i] = 0;
 			}
 		}
@@ -317,6 +320,7 @@ static double resident(void)
 /* Bytes for one established and idle connection, both ends counted and halved. */
 static double idle_bytes(uint32_t n)
 {
+	addresses = ADDRESSES;
 	make_hosts(65536, n);
 	l4_ep l = listen_on(80);
 	double before = resident();

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <layer4/version.h>
 
 #ifdef __cplusplus
@@ -55,13 +56,52 @@ L4_EXPORT size_t l4_endpoint_format(const struct l4_endpoint *e, char *text, siz
 /* "aa:bb:cc:dd:ee:ff"; cap at least 18. */
 L4_EXPORT size_t l4_mac_format(const struct l4_mac *m, char *text, size_t cap);
 
-L4_EXPORT bool l4_addr_is_ip4(const struct l4_addr *a);
-L4_EXPORT bool l4_addr_eq(const struct l4_addr *a, const struct l4_addr *b);
-L4_EXPORT bool l4_addr_is_any(const struct l4_addr *a); /* 0.0.0.0 or :: */
-L4_EXPORT bool l4_addr_is_multicast(const struct l4_addr *a);
+/* The tests of the data path are inline: they are made several times a packet. */
+static inline bool l4_addr_is_ip4(const struct l4_addr *a)
+{
+	uint64_t hi;
+	uint32_t mid;
+	static const uint8_t mark[4] = { 0, 0, 0xff, 0xff };
+	uint32_t want;
+	memcpy(&hi, a->b, 8);
+	memcpy(&mid, a->b + 8, 4);
+	memcpy(&want, mark, 4);
+	return hi == 0 && mid == want;
+}
+
+static inline bool l4_addr_eq(const struct l4_addr *a, const struct l4_addr *b)
+{
+	uint64_t x[2], y[2];
+	memcpy(x, a->b, 16);
+	memcpy(y, b->b, 16);
+	return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
+}
+
+/* 0.0.0.0 or :: */
+static inline bool l4_addr_is_any(const struct l4_addr *a)
+{
+	uint64_t x[2];
+	uint32_t low;
+	memcpy(x, a->b, 16);
+	memcpy(&low, a->b + 12, 4);
+	return (x[0] | x[1]) == 0 || (low == 0 && l4_addr_is_ip4(a));
+}
+
+static inline bool l4_addr_is_multicast(const struct l4_addr *a)
+{
+	return a->b[0] == 0xff || ((a->b[12] & 0xf0) == 0xe0 && l4_addr_is_ip4(a));
+}
+
+/* 255.255.255.255 only. */
+static inline bool l4_addr_is_broadcast(const struct l4_addr *a)
+{
+	uint32_t low;
+	memcpy(&low, a->b + 12, 4);
+	return low == UINT32_MAX && l4_addr_is_ip4(a);
+}
+
 L4_EXPORT bool l4_addr_is_loopback(const struct l4_addr *a);
 L4_EXPORT bool l4_addr_is_link_local(const struct l4_addr *a);
-L4_EXPORT bool l4_addr_is_broadcast(const struct l4_addr *a); /* 255.255.255.255 only */
 /* Whether the first p->len bits of the 128-bit forms agree. */
 L4_EXPORT bool l4_prefix_has(const struct l4_prefix *p, const struct l4_addr *a);
 

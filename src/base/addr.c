@@ -22,29 +22,6 @@ struct l4_addr l4_addr_from_ip6(const uint8_t ip6[16])
 	return a;
 }
 
-bool l4_addr_is_ip4(const struct l4_addr *a)
-{
-	return memcmp(a->b, map_prefix, 12) == 0;
-}
-
-bool l4_addr_eq(const struct l4_addr *a, const struct l4_addr *b)
-{
-	return memcmp(a->b, b->b, 16) == 0;
-}
-
-bool l4_addr_is_any(const struct l4_addr *a)
-{
-	static const uint8_t zero[16];
-	if (l4_addr_is_ip4(a))
-		return memcmp(a->b + 12, zero, 4) == 0;
-	return memcmp(a->b, zero, 16) == 0;
-}
-
-bool l4_addr_is_multicast(const struct l4_addr *a)
-{
-	return l4_addr_is_ip4(a) ? (a->b[12] & 0xf0) == 0xe0 : a->b[0] == 0xff;
-}
-
 bool l4_addr_is_loopback(const struct l4_addr *a)
 {
 	static const uint8_t one[16] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1 };
@@ -56,11 +33,6 @@ bool l4_addr_is_link_local(const struct l4_addr *a)
 	if (l4_addr_is_ip4(a))
 		return a->b[12] == 169 && a->b[13] == 254;
 	return a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80;
-}
-
-bool l4_addr_is_broadcast(const struct l4_addr *a)
-{
-	return l4_addr_is_ip4(a) && memcmp(a->b + 12, "\xff\xff\xff\xff", 4) == 0;
 }
 
 bool l4_prefix_has(const struct l4_prefix *p, const struct l4_addr *a)
