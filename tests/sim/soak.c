@@ -5,7 +5,9 @@
  * duplication, corruption, a blackout), MTU, medium, IP version, offloads, what TCP may do, how
  * many connections there are, how much each side sends, in what bites, and how it reads. Every byte
  * must arrive in place, every stream must end as it was ended, and every invariant of both hosts
- * must hold after each step. What fails is printed with the command that replays it. --twice runs
+ * must hold after each step, while other connections between the same hosts abort, close early,
+ * shut down, shrink buffers, and send urgent bytes as they like. Some lend their memory, some read
+ * in place, some open fast. What fails is printed with the command that replays it. --twice runs
  * each seed a second time and compares all frames. Exit 0: all passed, 1: one failed. */
 #include <getopt.h>
 #include <inttypes.h>
@@ -33,7 +35,20 @@ struct side {
 	uint32_t bite; /* most bytes per call */
 	uint64_t rng;
 	bool asleep, fin, eof, done;
+	bool lends;    /* sends its own memory (zero copy) */
+	bool in_place; /* reads lent bytes */
+	bool fastopen; /* connects with its first bytes */
 	int conn, which;
+	struct loan *loans; /* memory lent to the connection, newest first */
+	uint64_t n_loans;
+};
+
+/* Bytes that a connection sends out of our memory. */
+struct loan {
+	struct loan *next;
+	uint64_t token;
+	size_t len;
+	uint8_t bytes[];
 };
 
 struct world {
@@ -43,6 +58,7 @@ struct world {
 	int n;
 	struct l4_endpoint server;
 	l4_ep listener;
+	struct wild *wild; /* connections that nobody can rely on */
 	uint64_t rng;
 	uint64_t digest; /* of every frame and its time */
 	uint64_t frames;
@@ -114,6 +130,52 @@ static void broken(struct side *s, const char *call, int64_t e)
 
 /* --- The application --- */
 
+/* Lends n bytes; returns what the call said. */
+static int64_t lend(struct side *s, uint64_t n, int flags, l4_time now)
+{
+	struct loan *l = malloc(sizeof *l + n);
+	if (!l)
+		abort();
+	for (uint64_t i = 0; i < n; i++)
+		l->bytes[i] = byte_at(s->key, s->sent + i);
+	l->len = n;
+	l->token = ++s->n_loans;
+	int64_t e = l4_tcp_send_zc(s->h, s->ep, l->bytes, n, flags, l->token, now);
+	if (e != (int64_t)n) {
+		free(l);
+		return e == L4_EAGAIN || e < 0 ? e : L4_ESTATE;
+	}
+	l->next = s->loans;
+	s->loans = l;
+	return e;
+}
+
+/* Memory comes back: spoilt first, so that a late look at it is seen. */
+static void give_back(struct side *s, uint64_t token)
+{
+	struct loan **at = &s->loans;
+	while (*at) {
+		struct loan *l = *at;
+		if (l->token > token) {
+			at = &l->next;
+			continue;
+		}
+		*at = l->next;
+		memset(l->bytes, 0xdd, l->len);
+		free(l);
+	}
+}
+
+static void finish_sending(struct side *s, l4_time now)
+{
+	if (s->fin)
+		return;
+	s->fin = true;
+	int e = l4_tcp_shutdown(s->h, s->ep, now);
+	if (e < 0)
+		broken(s, "shutdown", e);
+}
+
 static void put_bytes(struct side *s, l4_time now)
 {
 	uint8_t buf[65536];
@@ -124,7 +186,9 @@ static void put_bytes(struct side *s, l4_time now)
 		for (uint64_t i = 0; i < n; i++)
 			buf[i] = byte_at(s->key, s->sent + i);
 		int flags = one_in(&s->rng, 8) && s->sent + n < s->total ? L4_SEND_MORE : 0;
-		int64_t e = l4_tcp_send(s->h, s->ep, buf, n, flags, now);
+		int64_t e = s->lends && one_in(&s->rng, 2)
+				? lend(s, n, flags, now)
+				: l4_tcp_send(s->h, s->ep, buf, n, flags, now);
 		if (e == L4_EAGAIN)
 			return;
 		if (e <= 0 || e > (int64_t)n) {
@@ -133,23 +197,49 @@ static void put_bytes(struct side *s, l4_time now)
 		}
 		s->sent += (uint64_t)e;
 	}
-	if (!s->fin) {
-		s->fin = true;
-		int e = l4_tcp_shutdown(s->h, s->ep, now);
-		if (e < 0)
-			broken(s, "shutdown", e);
+	finish_sending(s, now);
+}
+
+/* Compares what came; false when it is not what was sent. */
+static bool judge(struct side *s, const uint8_t *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++, s->got++)
+		if (s->got >= s->expect || p[i] != byte_at(s->peer_key, s->got)) {
+			broken(s, "wrong byte", 0);
+			return false;
+		}
+	return true;
+}
+
+/* Reads up to n bytes; as l4_tcp_recv. */
+static int64_t get_some(struct side *s, uint64_t n, l4_time now)
+{
+	uint8_t buf[65536];
+	struct l4_piece p[2];
+	if (!s->in_place) {
+		int64_t e = l4_tcp_recv(s->h, s->ep, buf, n > sizeof buf ? sizeof buf : n, 0, now);
+		return e > 0 && !judge(s, buf, (size_t)e) ? L4_ESTATE : e;
 	}
+	int k = l4_tcp_peek(s->h, s->ep, p);
+	if (k <= 0)
+		return k;
+	size_t took = 0;
+	for (int i = 0; i < k && took < n; i++) {
+		size_t len = p[i].len < n - took ? p[i].len : (size_t)(n - took);
+		if (!judge(s, p[i].data, len))
+			return L4_ESTATE;
+		took += len;
+	}
+	int e = l4_tcp_consume(s->h, s->ep, took, now);
+	return e < 0 ? e : (int64_t)took;
 }
 
 static void wake(void *ctx, l4_time now);
 
 static void get_bytes(struct side *s, l4_time now)
 {
-	uint8_t buf[65536];
 	while (!s->eof && !s->asleep && !s->w->failed) {
-		uint64_t n = 1 + below(&s->rng, s->bite);
-		n = n > sizeof buf ? sizeof buf : n;
-		int64_t e = l4_tcp_recv(s->h, s->ep, buf, n, 0, now);
+		int64_t e = get_some(s, 1 + below(&s->rng, s->bite), now);
 		if (e == L4_EAGAIN)
 			return;
 		if (e < 0) {
@@ -162,14 +252,6 @@ static void get_bytes(struct side *s, l4_time now)
 				broken(s, "stream ends early", 0);
 			return;
 		}
-		for (int64_t i = 0; i < e; i++)
-			if (s->got + (uint64_t)i >= s->expect ||
-			    buf[i] != byte_at(s->peer_key, s->got + (uint64_t)i)) {
-				s->got += (uint64_t)i;
-				broken(s, "wrong byte", 0);
-				return;
-			}
-		s->got += (uint64_t)e;
 		if (s->nap && one_in(&s->rng, 4)) {
 			s->asleep = true;
 			l4_sim_at(s->w->sim, now + 1 + below(&s->rng, s->nap), wake, s);
@@ -203,6 +285,88 @@ static void wake(void *ctx, l4_time now)
 	pump(s, now);
 }
 
+/* --- Connections that come and go as they like: what they do to the others is nothing --- */
+
+#define WILD_MAX 4
+
+struct wild {
+	struct world *w;
+	l4_ep ep[2]; /* client, server */
+	uint64_t rng;
+	int left; /* things to do */
+};
+
+static void wild_step(void *ctx, l4_time now)
+{
+	static const uint8_t junk[5000];
+	uint8_t buf[3000];
+	struct wild *d = ctx;
+	int k = (int)below(&d->rng, 2);
+	struct l4_host *h = d->w->h[k];
+	if (d->left-- <= 0)
+		return;
+	if (d->ep[0] <= 0) {
+		d->ep[0] = l4_tcp_new(d->w->h[0], NULL);
+		l4_tcp_connect(d->w->h[0], d->ep[0], &d->w->server, now);
+	} else if (d->ep[k] > 0) {
+		switch (below(&d->rng, 12)) {
+		case 0:
+			l4_tcp_abort(h, d->ep[k], now);
+			d->ep[k] = k ? -1 : 0;
+			break;
+		case 1: /* with bytes unread this resets */
+			l4_tcp_close(h, d->ep[k], now);
+			d->ep[k] = k ? -1 : 0;
+			break;
+		case 2:
+			l4_tcp_shutdown(h, d->ep[k], now);
+			break;
+		case 3:
+			l4_tcp_shutdown_recv(h, d->ep[k], now);
+			break;
+		case 4:
+			l4_tcp_send(h, d->ep[k], junk, 1 + below(&d->rng, 10), L4_SEND_URGENT, now);
+			break;
+		case 5:
+			l4_tcp_set(h, d->ep[k], L4_TCPOPT_LINGER, one_in(&d->rng, 2) ? 0 : -1, now);
+			break;
+		case 6:
+			l4_tcp_set(
+			    h, d->ep[k], L4_TCPOPT_RCVBUF, (int64_t)below(&d->rng, 100000), now);
+			break;
+		case 7:
+			l4_tcp_set(h, d->ep[k], L4_TCPOPT_CORK, one_in(&d->rng, 2), now);
+			break;
+		case 8:
+			l4_tcp_set(h, d->ep[k], L4_TCPOPT_KEEPALIVE, 1, now);
+			l4_tcp_set(h, d->ep[k], L4_TCPOPT_KEEPIDLE, (int64_t)L4_SEC, now);
+			break;
+		case 9:
+			l4_tcp_recv(h, d->ep[k], buf, sizeof buf, 0, now);
+			break;
+		default:
+			l4_tcp_send(h, d->ep[k], junk, 1 + below(&d->rng, sizeof junk), 0, now);
+			break;
+		}
+	}
+	l4_sim_at(d->w->sim, now + log_between(&d->rng, 1000, L4_SEC), wild_step, d);
+}
+
+/* A connection that no side made: a wild one's? */
+static bool take_wild(struct world *w, l4_ep ep, uint16_t port)
+{
+	struct l4_endpoint local;
+	for (int i = 0; i < WILD_MAX; i++) {
+		struct wild *d = &w->wild[i];
+		if (d->ep[0] > 0 && d->ep[1] <= 0 && l4_tcp_local(w->h[0], d->ep[0], &local) == 0 &&
+		    local.port == port) {
+			d->ep[1] = ep;
+			return true;
+		}
+	}
+	return false;
+}
+
 static void take_connections(struct world *w, l4_time now)
 {
 	struct l4_endpoint remote, local;
@@ -214,10 +378,10 @@ static void take_connections(struct world *w, l4_time now)
 			    l4_tcp_local(w->h[0], w->side[i][0].ep, &local) == 0 &&
 			    local.port == remote.port)
 				s = &w->side[i][1];
-		if (!s) {
-			failure(
-			    w, "accepted a connection that nobody made, from port %u", remote.port);
-			return;
+		if (!s) { /* a wild one, perhaps given up by its client already */
+			if (!take_wild(w, ep, remote.port))
+				l4_tcp_abort(w->h[1], ep, now);
+			continue;
 		}
 		s->ep = ep;
 		pump(s, now);
@@ -238,6 +402,8 @@ static void on_event(void *ctx, struct l4_host *h, const struct l4_event *e, l4_
 			struct side *s = &w->side[i][k];
 			if (s->h != h || s->ep != e->ep || s->done)
 				continue;
+			if (e->bits & L4_EV_ZC_DONE)
+				give_back(s, e->token);
 			if (e->bits & L4_EV_ERROR)
 				broken(s, "event", e->err);
 			else
@@ -272,6 +438,19 @@ static void connect_one(void *ctx, l4_time now)
 	}
 	if (one_in(&s->rng, 3))
 		l4_tcp_set(s->h, s->ep, L4_TCPOPT_NODELAY, 1, now);
+	if (s->fastopen && s->total) {
+		uint8_t first[1000];
+		size_t n = s->total < sizeof first ? (size_t)s->total : sizeof first;
+		for (size_t i = 0; i < n; i++)
+			first[i] = byte_at(s->key, i);
+		int64_t k =
+		    l4_tcp_sendto(s->h, s->ep, &s->w->server, first, n, L4_SEND_FASTOPEN, now);
+		if (k > 0)
+			s->sent = (uint64_t)k;
+		else if (k != L4_EAGAIN)
+			broken(s, "sendto", k);
+		return;
+	}
 	int e = l4_tcp_connect(s->h, s->ep, &s->w->server, now);
 	if (e < 0)
 		broken(s, "connect", e);
@@ -331,6 +510,7 @@ static struct l4_host_config draw_config(uint64_t *r)
 	c.tcp.pacing = one_in(r, 5);
 	c.tcp.hystart = !one_in(r, 5);
 	c.tcp.autocorking = one_in(r, 5);
+	c.tcp.fastopen = (uint8_t)below(r, 4);
 	c.tcp.moderate_rcvbuf = !one_in(r, 5);
 	snprintf(c.tcp.congestion, sizeof c.tcp.congestion, "%s", cc[below(r, 4)]);
 	if (one_in(r, 4))
@@ -383,6 +563,9 @@ static void plan_transfers(struct world *w, const struct l4_link_config *c)
 			s->which = k;
 			s->rng = draw(r);
 			s->total = one_in(r, 8) ? 0 : log_between(r, 1, most);
+			s->lends = one_in(r, 4);
+			s->in_place = one_in(r, 3);
+			s->fastopen = one_in(r, 4);
 			s->nap = one_in(r, 5) ? log_between(r, L4_MSEC, 300 * L4_MSEC) : 0;
 			s->key = key + (uint64_t)k * 1000003;
 			s->peer_key = key + (uint64_t)(1 - k) * 1000003;
@@ -444,7 +627,16 @@ static int build_world(struct world *w, uint64_t seed)
 		snprintf(w->why, sizeof w->why, "listen failed");
 		return -1;
 	}
+	if (one_in(r, 3))
+		l4_tcp_set(w->h[1], w->listener, L4_TCPOPT_FASTOPEN, 8, 0);
 	plan_transfers(w, &lc);
+	w->wild = calloc(WILD_MAX, sizeof *w->wild);
+	if (!w->wild)
+		abort();
+	for (int i = 0; i < WILD_MAX; i++) {
+		w->wild[i] = (struct wild){ .w = w, .rng = draw(r), .left = (int)below(r, 60) };
+		l4_sim_at(w->sim, below(r, 3 * L4_SEC), wild_step, &w->wild[i]);
+	}
 	tell(w, v6, &lc);
 	return 0;
 }
@@ -479,6 +671,10 @@ static bool run_seed(uint64_t seed, uint64_t *digest)
 	*digest = w->digest;
 	bool ok = !w->failed;
 	l4_sim_free(w->sim);
+	for (int i = 0; i < CONNS_MAX; i++)
+		for (int k = 0; k < 2; k++)
+			give_back(&w->side[i][k], UINT64_MAX);
+	free(w->wild);
 	free(w);
 	return ok;
 }
