@@ -39,9 +39,10 @@ struct l4_span {
 struct l4_sndbuf {
 	struct l4_span *span; /* ring of cap entries, a power of two */
 	uint32_t cap, head, n;
-	uint32_t bytes; /* in all spans */
-	uint32_t alloc; /* bytes charged to the host's budget */
-	uint32_t hint;  /* index into the spans where the last lookup ended */
+	uint32_t bytes;        /* in all spans */
+	uint32_t alloc;        /* bytes charged to the host's budget */
+	uint32_t hint;         /* index into the spans where the last lookup ended */
+	struct l4_chunk *open; /* the last that was copied into, while a span holds it; or NULL */
 };
 
 /* --- Scoreboard (scoreboard.c): what is in flight, one record per segment --- */
@@ -221,6 +222,7 @@ struct l4_tcp {
 	bool connected_event;
 	bool passive;         /* came from a listener */
 	bool in_batch;        /* touched by this input batch */
+	bool starved;         /* the host's buffer budget was used up: WRITABLE when it is not */
 	bool app_wants_write; /* said L4_EAGAIN: WRITABLE when there is room */
 	bool send_syn;        /* SYN, or in SYN-RECEIVED the SYN-ACK, is to be sent */
 	bool probe_octet;     /* a window probe with the octet at snd_nxt is out */
@@ -526,6 +528,7 @@ struct l4_tcp_stack {
 	struct l4_tcp *batch; /* connections touched by this batch */
 
 	uint64_t buffer_used;   /* bytes charged to limits.buffer_bytes */
+	bool starved;           /* a connection is */
 	struct l4_spare *spare; /* chunks to use again, not charged */
 	uint32_t n_spare;
 	uint32_t challenge_count, challenge_limit; /* global, random limit per second */
@@ -547,6 +550,8 @@ void l4_tcp_free(struct l4_tcp_stack *ts, void *p, size_t size);
 /* Charged to the buffer budget as well. */
 void *l4_tcp_buf_alloc(struct l4_tcp_stack *ts, size_t size);
 void l4_tcp_buf_free(struct l4_tcp_stack *ts, void *p, size_t size);
+/* The budget had no room for what c has to send: it is told WRITABLE when there is. */
+void l4_tcp_starve(struct l4_tcp *c);
 struct l4_hnode *l4_tcp_find(
     struct l4_tcp_stack *ts, const struct l4_endpoint *local, const struct l4_endpoint *remote);
 uint32_t l4_tcp_hash(const struct l4_tcp_stack *ts, const struct l4_endpoint *local,

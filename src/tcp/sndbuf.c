@@ -52,6 +52,8 @@ static void chunk_unref(struct l4_tcp *c, struct l4_chunk *k)
 {
 	if (--k->refs)
 		return;
+	if (c->snd.open == k)
+		c->snd.open = NULL;
 	if (k->cap) {
 		l4_tcp_buf_free(c->ts, k, sizeof *k + k->cap);
 		return;
@@ -72,6 +74,21 @@ static struct l4_span *push_span(struct l4_tcp *c, struct l4_chunk *k, const uin
 	return s;
 }
 
+/* A chunk with room and one reference for the span to come: the last one again, though records or
+ * lent memory may have come between, or a fresh one. NULL: no memory. */
+static struct l4_chunk *chunk_with_room(struct l4_tcp *c, size_t left)
+{
+	struct l4_sndbuf *b = &c->snd;
+	if (b->open && b->open->used < b->open->cap) {
+		b->open->refs++;
+		return b->open;
+	}
+	struct l4_chunk *k = chunk_new(c, left > CHUNK_SMALL || b->bytes ? CHUNK_LARGE : CHUNK_SMALL);
+	if (!k)
+		k = chunk_new(c, CHUNK_SMALL);
+	return k;
+}
+
 /* Copies up to len bytes in; returns how many, or L4_ENOMEM when not one. */
 int64_t l4_sndbuf_append(struct l4_tcp *c, const void *data, size_t len)
 {
@@ -83,18 +100,14 @@ int64_t l4_sndbuf_append(struct l4_tcp *c, const void *data, size_t len)
 		struct l4_chunk *k = s ? s->chunk : NULL;
 		if (!s || s->eor || !k->cap || k->used == k->cap ||
 		    s->data + s->len != k->data + k->used) {
-			size_t left = len - done;
-			struct l4_chunk *fresh = chunk_new(
-			    c, left > CHUNK_SMALL || b->bytes ? CHUNK_LARGE : CHUNK_SMALL);
-			if (!fresh)
-				fresh = chunk_new(c, CHUNK_SMALL);
-			s = fresh ? push_span(c, fresh, fresh->data) : NULL;
+			k = chunk_with_room(c, len - done);
+			s = k ? push_span(c, k, k->data + k->used) : NULL;
 			if (!s) {
-				if (fresh)
-					chunk_unref(c, fresh);
+				if (k)
+					chunk_unref(c, k);
 				break;
 			}
-			k = fresh;
+			b->open = k;
 		}
 		uint32_t n = k->cap - k->used;
 		if (n > len - done)

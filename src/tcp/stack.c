@@ -68,6 +68,28 @@ void *l4_tcp_buf_alloc(struct l4_tcp_stack *ts, size_t size)
 	return p;
 }
 
+void l4_tcp_starve(struct l4_tcp *c)
+{
+	c->starved = c->app_wants_write = true;
+	c->ts->starved = true;
+}
+
+/* Nothing of its own may be in flight for a starved connection, so no acknowledgement will wake it.
+ * A sixteenth of the budget must be free, lest each chunk that is freed wakes all for nothing. */
+static void feed_starved(struct l4_tcp_stack *ts)
+{
+	if (ts->buffer_used > ts->lim.buffer_bytes - ts->lim.buffer_bytes / 16)
+		return;
+	ts->starved = false;
+	for (uint32_t i = 0; i < ts->n_slots; i++) {
+		struct l4_tcp *c = ts->slot[i].c;
+		if (!c || !c->starved)
+			continue;
+		c->starved = c->app_wants_write = false;
+		l4_tcp_event(c, L4_EV_WRITABLE);
+	}
+}
+
 void l4_tcp_buf_free(struct l4_tcp_stack *ts, void *p, size_t size)
 {
 	if (!p)
@@ -83,6 +105,8 @@ void l4_tcp_buf_free(struct l4_tcp_stack *ts, void *p, size_t size)
 	} else {
 		l4_tcp_free(ts, p, size);
 	}
+	if (ts->starved)
+		feed_starved(ts);
 }
 
 /* --- The demultiplexer --- */

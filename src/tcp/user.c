@@ -367,7 +367,7 @@ int64_t l4_tcps_send(
 	size_t take = len < room ? len : room;
 	int64_t n = l4_sndbuf_append(c, data, take);
 	if (n <= 0) { /* the budget of the host: as if the buffer were full */
-		c->app_wants_write = true;
+		l4_tcp_starve(c);
 		return L4_EAGAIN;
 	}
 	if ((size_t)n < len) {
@@ -425,8 +425,10 @@ int64_t l4_tcps_sendto(struct l4_tcp_stack *ts, l4_ep ep, const struct l4_endpoi
 	}
 	size_t take = len < l4_sndbuf_room(c) ? len : l4_sndbuf_room(c);
 	int64_t n = take ? l4_sndbuf_append(c, data, take) : 0;
-	if (n < 0)
-		n = 0;
+	if (n < 0) { /* the SYN goes alone */
+		l4_tcp_starve(c);
+		n = L4_EAGAIN;
+	}
 	c->push_seq = c->snd_end;
 	(void)flags;
 	start_syn(c, ts->now);
