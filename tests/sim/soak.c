@@ -1,5 +1,5 @@
 /* Simulated hosts, random impairments, transfers both ways: soak [--seed N] [--seeds A..B]
- * [--verbose] [--twice].
+ * [--verbose] [--twice] [--pcap FILE].
  *
  * Everything comes from the seed: the link (rate, queue, delay, jitter, loss, bursts, reordering,
  * duplication, corruption, a blackout), MTU, medium, IP version, offloads, what TCP may do, how
@@ -8,7 +8,8 @@
  * must hold after each step, while other connections between the same hosts abort, close early,
  * shut down, shrink buffers, and send urgent bytes as they like. Some lend their memory, some read
  * in place, some open fast. What fails is printed with the command that replays it. --twice runs
- * each seed a second time and compares all frames. Exit 0: all passed, 1: one failed. */
+ * each seed a second time and compares all frames; --pcap writes those of the last one. Exit 0: all
+ * passed, 1: one failed. */
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -16,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <layer4/loop.h>
 #include <layer4/sim.h>
 
 #define CONNS_MAX  6
@@ -68,6 +70,8 @@ struct world {
 };
 
 static bool verbose;
+static const char *pcap_path;
+static struct l4_pcap *pcap;
 
 static uint64_t mix(uint64_t z)
 {
@@ -416,6 +420,8 @@ static void on_frame(void *ctx, struct l4_host *h, unsigned ifindex, bool sent,
 {
 	struct world *w = ctx;
 	(void)ifindex;
+	if (pcap) /* an interface a host, with what it sends and what it gets */
+		l4_pcap_frame(pcap, h == w->h[1], sent, f, now);
 	if (!sent)
 		return;
 	uint64_t d = w->digest ^ mix(now + (h == w->h[1]));
@@ -475,7 +481,7 @@ static struct l4_impair draw_impair(uint64_t *r, uint32_t mtu_from, uint32_t mtu
 		i.loss = (double)below(r, 100) / 1000;
 	if (one_in(r, 5)) {
 		i.burst_loss = (double)below(r, 50) / 1000;
-		i.burst_len = 1 + (double)below(r, 8);
+		i.burst_len = 1 + (double)below(r, 3); /* thirty in a row must not happen */
 	}
 	if (one_in(r, 2)) {
 		i.reorder = (double)below(r, 200) / 1000;
@@ -517,6 +523,8 @@ static struct l4_host_config draw_config(uint64_t *r)
 		c.tcp.rcvbuf_default = (uint32_t)log_between(r, 4096, 1 << 20);
 	if (one_in(r, 4))
 		c.tcp.sndbuf_default = (uint32_t)log_between(r, 4096, 1 << 20);
+	if (one_in(r, 8))
+		c.limits.buffer_bytes = log_between(r, 1 << 19, 4 << 20);
 	/* A blackout or a bad link must not end a connection that would have come through. */
 	c.tcp.retries2 = 30;
 	c.tcp.syn_retries = 20;
@@ -598,6 +606,12 @@ static int build_world(struct world *w, uint64_t seed)
 	if (l4_sim_new(&w->sim, seed) < 0)
 		return -1;
 	l4_sim_on_frame(w->sim, on_frame, w);
+	if (pcap_path) {
+		if (l4_pcap_open(&pcap, pcap_path, 0, w->why, sizeof w->why) < 0)
+			return -1;
+		l4_pcap_add_iface(pcap, "client", lc.medium);
+		l4_pcap_add_iface(pcap, "server", lc.medium);
+	}
 	for (int i = 0; i < 2; i++) {
 		struct l4_host_config c = draw_config(r);
 		int e = l4_sim_add_host(w->sim, &w->h[i], &c);
@@ -671,6 +685,8 @@ static bool run_seed(uint64_t seed, uint64_t *digest)
 	*digest = w->digest;
 	bool ok = !w->failed;
 	l4_sim_free(w->sim);
+	l4_pcap_close(pcap);
+	pcap = NULL;
 	for (int i = 0; i < CONNS_MAX; i++)
 		for (int k = 0; k < 2; k++)
 			give_back(&w->side[i][k], UINT64_MAX);
@@ -683,7 +699,8 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = { { "seed", required_argument, NULL, 's' },
 		{ "seeds", required_argument, NULL, 'r' }, { "verbose", no_argument, NULL, 'v' },
-		{ "twice", no_argument, NULL, '2' }, { NULL, 0, NULL, 0 } };
+		{ "twice", no_argument, NULL, '2' }, { "pcap", required_argument, NULL, 'p' },
+		{ NULL, 0, NULL, 0 } };
 	uint64_t from = 1, to = 60, bad = 0, digest = 0, again = 0;
 	bool twice = false;
 	int c;
@@ -697,12 +714,15 @@ int main(int argc, char **argv)
 				to = strtoull(end + 2, &end, 10);
 		} else if (c == 'v') {
 			verbose = true;
+		} else if (c == 'p') {
+			pcap_path = optarg;
 		} else if (c == '2') {
 			twice = true;
 		}
 		if (c == '?' || (end && *end)) {
 			fprintf(stderr,
-			    "usage: soak [--seed N | --seeds A..B] [--verbose] [--twice]\n");
+			    "usage: soak [--seed N | --seeds A..B] [--verbose] [--twice]"
+			    " [--pcap FILE]\n");
 			return 2;
 		}
 	}
