@@ -119,8 +119,10 @@ static void prr(struct l4_tcp *c, const struct l4_ack *a, bool first)
 		if (sndcnt > room)
 			sndcnt = room;
 	}
+	/* RFC 6582 3.2 step 3: without SACK a partial ACK retransmits at once */
+	bool partial = !c->sack_ok && a->acked;
 	if (sndcnt <= 0)
-		sndcnt = (first || !c->prr_out) ? 1 : 0;
+		sndcnt = (first || !c->prr_out || partial) ? 1 : 0;
 	c->cwnd = in_flight + (uint32_t)sndcnt;
 }
 
