@@ -122,6 +122,45 @@ static void stream_crosses(void **state)
 	}
 }
 
+static bool count_questions(void *ctx, bool from_a, struct tn_frame *f)
+{
+	unsigned *n = ctx;
+	(void)from_a;
+	*n += l4_get_u16(f->p + 12) == L4_ETHERTYPE_ARP;
+	return true;
+}
+
+/* RFC 4861 7.3.1, RFC 1122 3.3.1.4: while TCP makes progress nobody asks for the neighbour. */
+static void progress_confirms_neighbours(void **state)
+{
+	static struct tn_pair p;
+	unsigned questions = 0;
+	char buf[16];
+	(void)state;
+	tn_pair_new(&p);
+	p.pass = count_questions;
+	p.ctx = &questions;
+	struct l4_endpoint to = ep_of("192.0.2.2", 80);
+	l4_ep l = l4_tcp_new(p.b.h, NULL), c = l4_tcp_new(p.a.h, NULL);
+	assert_int_equal(l4_tcp_bind(p.b.h, l, &to), 0);
+	assert_int_equal(l4_tcp_listen(p.b.h, l, 8, p.b.now), 0);
+	assert_int_equal(l4_tcp_connect(p.a.h, c, &to, p.a.now), 0);
+	tn_pair_run(&p, L4_SEC);
+	l4_ep s = l4_tcp_accept(p.b.h, l, NULL, NULL, p.b.now);
+	for (unsigned i = 0; i < 300; i++) {
+		if (i == 60)
+			questions = 0;
+		assert_int_equal(l4_tcp_send(p.a.h, c, "ping", 4, 0, p.a.now), 4);
+		tn_pair_run(&p, L4_SEC / 2);
+		assert_int_equal(l4_tcp_recv(p.b.h, s, buf, sizeof(buf), 0, p.b.now), 4);
+		assert_int_equal(l4_tcp_send(p.b.h, s, "pong", 4, 0, p.b.now), 4);
+		tn_pair_run(&p, L4_SEC / 2);
+		assert_int_equal(l4_tcp_recv(p.a.h, c, buf, sizeof(buf), 0, p.a.now), 4);
+	}
+	assert_int_equal(questions, 0);
+	tn_pair_free(&p);
+}
+
 static void stream_loops(void **state)
 {
 	struct tn t;
@@ -155,6 +194,7 @@ int main(void)
 		cmocka_unit_test(datagrams_cross),
 		cmocka_unit_test(own_addresses_loop),
 		cmocka_unit_test(stream_crosses),
+		cmocka_unit_test(progress_confirms_neighbours),
 		cmocka_unit_test(stream_loops),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -105,6 +105,16 @@ static void ip4_03_option_walk(void **state)
 					assert_true(t.out[i].len <= 14 + 576);
 				tn_clear(&t);
 			}
+	/* What is well formed and unknown is passed over: Stream Identifier, and one of no name. */
+	for (unsigned i = 0; i < 2; i++) {
+		struct tf_opt o = { .opts_len = 8 };
+		memset(o.opts, 1, 8);
+		o.opts[1] = i ? 222 : 136;
+		o.opts[2] = 4;
+		tf_udp(&f, &o, 1000, 7, "x", 1);
+		tn_rxf(&t, &f);
+		assert_int_equal(l4_udp_recv(t.h, u, buf, sizeof(buf), NULL, t.now), 1);
+	}
 	struct tf_opt o = { 0 };
 	tf_udp(&f, &o, 1000, 7, "x", 1);
 	tn_rxf(&t, &f);

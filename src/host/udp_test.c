@@ -323,6 +323,16 @@ static void broadcast_needs_permission(void **state)
 		assert_memory_equal(t.out[0].p, tn_broadcast.b, 6);
 		tn_clear(&t);
 	}
+	/* Bound to a broadcast address, one sends from a real one (IP-137). */
+	struct l4_packet k;
+	struct l4_endpoint peer = ep_of("192.0.2.2", 9);
+	struct l4_addr ours = ad("192.0.2.1");
+	l4_ep b = bound(&t, "192.0.2.255", 8);
+	assert_int_equal(l4_udp_send(t.h, b, &peer, "x", 1, t.now), 1);
+	tn_pull(&t);
+	(void)tn_packet(&t, 0, &k);
+	assert_true(l4_addr_eq(&k.src, &ours));
+	tn_clear(&t);
 	/* Received by all that are bound to the port (IP-138: the old form too). */
 	static const char *const to[] = { "255.255.255.255", "192.0.2.255", "192.0.2.0",
 		"0.0.0.0" };

@@ -293,6 +293,15 @@ static bool pace_ok(struct l4_tcp *c, l4_time now)
 	return false;
 }
 
+/* No memory to note what would be sent. With nothing in flight no timer and no ACK would ever bring
+ * the connection back here. */
+static int try_later(struct l4_tcp *c, l4_time now)
+{
+	if (!c->sb.n)
+		l4_tcp_arm(c, L4_TIMER_PACE, now + 100 * L4_MSEC);
+	return 0;
+}
+
 static void pace_sent(struct l4_tcp *c, uint32_t bytes, l4_time now)
 {
 	if (!c->paces || !c->pacing_rate)
@@ -450,7 +459,7 @@ static int pull_new(struct l4_tcp *c, struct l4_seg_out *o, l4_time now, bool tl
 			return 0;
 		}
 		if (l4_sb_push(c, c->snd_nxt, 1, now) < 0)
-			return 0;
+			return try_later(c, now);
 		l4_sb_at(&c->sb, c->sb.n - 1)->flags |= L4_TX_FIN;
 		fill(c, o, c->snd_nxt, L4_TCPF_FIN, now);
 		o->h.flags |= l4_ecn_flags(c, false, false);
@@ -515,7 +524,7 @@ static int pull_new(struct l4_tcp *c, struct l4_seg_out *o, l4_time now, bool tl
 		return 0;
 	uint32_t want = len;
 	if (!l4_sb_reserve(c, (len + mss - 1) / mss))
-		return 0;
+		return try_later(c, now);
 	fill(c, o, c->snd_nxt, 0, now);
 	if (extra)
 		fill_sack(c, o);
