@@ -54,7 +54,7 @@ for arg in sys.argv[1:]:
     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     s.bind(('::', int(port)))
     if kind == 't':
-        s.listen(64)
+        s.listen(4096)
     keep.append(s)
 print('up', flush=True)
 udp = {s: s for s in keep if s.type == socket.SOCK_DGRAM}
