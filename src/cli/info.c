@@ -75,7 +75,7 @@
 
 static void number_text(FILE *f, const char *name, uint64_t v, const char *unit)
 {
-	if (v == UINT64_MAX || v == UINT32_MAX)
+	if (v == UINT64_MAX || v == UINT32_MAX || v == INT32_MAX) /* as Linux says "no limit" */
 		fprintf(f, "  %-26s none\n", name);
 	else
 		fprintf(

@@ -2,6 +2,7 @@
 
 wire(kind) gives the kernel's addresses and the options for l4 on "tap", "tun", "packet" (an address
 of our own on a veth) or "shared" (the veth's own address)."""
+import functools
 import hashlib
 import os
 import subprocess
@@ -83,6 +84,12 @@ def wait_for(what, true, seconds=10):
         if time.monotonic() > end:
             lab.fail(f"{what} did not come about within {seconds} s")
         time.sleep(0.02)
+
+
+@functools.cache
+def source_digest(path):
+    """Of a file that does not change."""
+    return digest(path)
 
 
 def digest(path):

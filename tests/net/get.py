@@ -4,6 +4,7 @@
 Usage: get.py L4 [large]   (large: the file of 1 GiB as well)
 """
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,7 +27,7 @@ def fetch(wire, tmp, host, name, *options, timeout=100):
     if code:
         lab.fail(f"{wire.kind} {host}/{name} {' '.join(options)}: exit {code}: {err}")
     expect(f"{wire.kind} {host}/{name} {' '.join(options)}", cli_lab.digest(out),
-           cli_lab.digest(f"{tmp}/www/{name}"))
+           cli_lab.source_digest(f"{tmp}/www/{name}"))
 
 
 def errors(wire, tmp):
@@ -116,9 +117,29 @@ def main():
                 errors(wire, tmp)
                 truncated(wire)
                 capture(wire, tmp)
+                interrupted(wire, tmp)
             server.kill()
             server.wait()
             wire.close()
+
+
+def interrupted(wire, tmp):
+    """Ctrl-C in the middle: the connection is reset, the capture is whole."""
+    pcap = f"{tmp}/int.pcapng"
+    p = wire.l4_start("get", "--impair", "rate=2mbit", "--pcap", pcap, f"http://{KERNEL4}/1M", "-o",
+                      f"{tmp}/part", stderr=subprocess.PIPE)
+    cli_lab.wait_for("a part", lambda: os.path.exists(f"{tmp}/part") and
+                     os.path.getsize(f"{tmp}/part") > 10000)
+    p.send_signal(signal.SIGINT)
+    err = p.communicate(timeout=10)[1].decode()
+    expect("interrupted: exit", (p.returncode, "interrupted" in err), (3, True))
+    part = open(f"{tmp}/part", "rb").read()
+    expect("interrupted: what is there is right", open(f"{tmp}/www/1M", "rb").read(len(part)), part)
+    if lab.shutil.which("tshark"):
+        q = lab.run("tshark", "-r", pcap, "-Y", "tcp.flags.reset == 1 and ip.src == 10.44.0.2",
+                    check=False)
+        expect("interrupted: capture is whole", (q.returncode, "cut short" in q.stderr), (0, False))
+        expect("interrupted: reset", q.stdout.count("[RST"), 1)
 
 
 def capture(wire, tmp):
