@@ -59,8 +59,8 @@ struct flow {
 };
 
 /* Ethernet and IP header; returns where the transport begins. */
-static uint32_t ip_header(uint8_t *b, bool v6, bool from_client, uint32_t host, uint32_t peer,
-    uint8_t proto, uint32_t n)
+static uint32_t ip_header(
+    uint8_t *b, bool v6, bool from_client, uint32_t host, uint32_t peer, uint8_t proto, uint32_t n)
 {
 	static const uint8_t mac[2][6] = { { 2, 0, 0, 0, 0, 1 }, { 2, 0, 0, 0, 0, 2 } };
 	memcpy(b, mac[from_client], 6);
@@ -94,8 +94,8 @@ static uint32_t ip_header(uint8_t *b, bool v6, bool from_client, uint32_t host, 
 	return 34;
 }
 
-static void segment(struct flow *f, bool from_client, unsigned flags, uint32_t seq,
-    const void *data, uint32_t n)
+static void segment(
+    struct flow *f, bool from_client, unsigned flags, uint32_t seq, const void *data, uint32_t n)
 {
 	uint8_t b[2048];
 	bool syn = flags & 2;
@@ -154,8 +154,8 @@ static void dns(void)
 	p16(q + 2, 0x0100);
 	p16(q + 4, 1);
 	uint32_t n = 12;
-	n += (uint32_t)sprintf((char *)q + n, "%c%s%c%s%u%cexample%ccom", 3, "www", 7, "host",
-	    100 + rnd(900), 7, 3);
+	n += (uint32_t)sprintf(
+	    (char *)q + n, "%c%s%c%s%u%cexample%ccom", 3, "www", 7, "host", 100 + rnd(900), 7, 3);
 	q[n++] = 0;
 	p16(q + n, 1);
 	p16(q + n + 2, 1);
@@ -225,7 +225,8 @@ static void request(struct flow *f)
 	int n;
 	if (f->kind == 0)
 		n = sprintf(t,
-		    "GET /index/%u.html HTTP/1.1\r\nHost: www.example.com\r\nUser-Agent: bench/1.0\r\n"
+		    "GET /index/%u.html HTTP/1.1\r\nHost: www.example.com\r\nUser-Agent: "
+		    "bench/1.0\r\n"
 		    "Accept: */*\r\n\r\n",
 		    rnd(1000));
 	else if (f->kind == 1)
