@@ -5,6 +5,9 @@
  * A TPACKET ring would save a copy of small frames but cannot carry super-segments larger than a
  * block, and one 64 KiB frame is worth forty-odd in a ring.
  *
+ * Frames are stamped by the kernel when they arrive; the stamp is turned from its clock to ours, so
+ * that a program which is late still measures round trips rightly.
+ *
  * What the kernel itself sends is ignored. A filter in the kernel lets through what is for our
  * address: our MAC, groups and broadcasts. With a MAC of our own the interface is made
  * promiscuous, for as long as the socket lives. */
@@ -23,6 +26,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <layer4/err.h>
@@ -58,7 +62,8 @@ struct packet {
 	struct iovec iov[BATCH][2];
 	struct sockaddr_ll from[BATCH];
 	uint8_t hdrs[BATCH][L4_VNET_LEN];
-	_Alignas(struct cmsghdr) uint8_t control[BATCH][CMSG_SPACE(sizeof(struct tpacket_auxdata))];
+	_Alignas(struct cmsghdr) uint8_t control[BATCH][CMSG_SPACE(sizeof(struct tpacket_auxdata)) +
+							CMSG_SPACE(sizeof(struct timespec))];
 	struct l4_piece pieces[BATCH];
 };
 
@@ -99,6 +104,24 @@ static uint8_t *put_back_tag(struct packet *p, size_t i, struct l4_offload *o, s
 	return b;
 }
 
+/* When a frame arrived, from the kernel's stamp: now less its age. */
+static l4_time arrival(struct packet *p, size_t i, const struct timespec *real, l4_time now)
+{
+	struct msghdr *m = &p->msgs[i].msg_hdr;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		struct timespec t;
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_TIMESTAMPNS)
+			continue;
+		memcpy(&t, CMSG_DATA(c), sizeof t);
+		int64_t age =
+		    ((int64_t)real->tv_sec - t.tv_sec) * 1000000000 + real->tv_nsec - t.tv_nsec;
+		/* The wall clock may have been set in between: believe what is possible. */
+		if (age > 0 && age < (int64_t)(10 * L4_SEC) && (l4_time)age < now)
+			return now - (l4_time)age;
+	}
+	return now;
+}
+
 static int packet_rx(struct l4_device *d, struct l4_frame *out, size_t max, l4_time now)
 {
 	struct packet *p = (struct packet *)d;
@@ -109,6 +132,8 @@ static int packet_rx(struct l4_device *d, struct l4_frame *out, size_t max, l4_t
 		m->msg_namelen = sizeof p->from[i];
 		m->msg_controllen = sizeof p->control[i];
 	}
+	struct timespec real; /* as near to `now` as can be */
+	clock_gettime(CLOCK_REALTIME, &real);
 	int got;
 	do
 		got = recvmmsg(p->fd, p->msgs, (unsigned)max, MSG_DONTWAIT, NULL);
@@ -134,7 +159,7 @@ static int packet_rx(struct l4_device *d, struct l4_frame *out, size_t max, l4_t
 		out[n].pieces = &p->pieces[i];
 		out[n].n_pieces = 1;
 		out[n].len = (uint32_t)len;
-		out[n].time = now;
+		out[n].time = arrival(p, i, &real, now);
 		p->stats.rx_frames++;
 		p->stats.rx_bytes += len;
 		n++;
@@ -447,6 +472,7 @@ static int configure(
 	p->drop_outgoing =
 	    setsockopt(p->fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &one, sizeof one) < 0;
 	setsockopt(p->fd, SOL_PACKET, PACKET_AUXDATA, &one, sizeof one);
+	setsockopt(p->fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof one);
 	if (setsockopt(p->fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) < 0)
 		setsockopt(p->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
 	if (o->qdisc_bypass)
