@@ -133,7 +133,7 @@ enum {
 	L4_SEND_MORE = 1,     /* more follows: do not send a partial segment yet */
 	L4_SEND_URGENT = 2,   /* the last byte is urgent (RFC 9293 3.8.5) */
 	L4_SEND_EOR = 4,      /* end of record: later bytes go in another segment */
-	L4_SEND_FASTOPEN = 8, /* connect with this data (with l4_tcp_sendto) */
+	L4_SEND_FASTOPEN = 8, /* l4_tcp_sendto: data goes in the SYN or stays with the caller */
 	L4_RECV_PEEK = 16,    /* leave the bytes in the buffer */
 	L4_RECV_URGENT = 32,  /* the urgent byte out of line */
 	L4_RECV_TRUNC = 64,   /* throw the bytes away instead of copying them */

@@ -63,6 +63,7 @@ int l4_world_new(struct l4_world *w, const struct l4_settings *s)
 	r = L4_ENOMEM;
 	if (!w->socks)
 		goto fail;
+	l4_socks_fastopen(w->socks, s->host.tcp.fastopen & 1);
 	/* what a host says on its own at start-up (group reports) is not the script's */
 	l4_world_pump(w);
 	struct l4_wire_packet *first;

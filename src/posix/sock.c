@@ -19,13 +19,13 @@ struct l4_socks *l4_socks_new(struct l4_host *h, int first_fd)
 {
 	struct l4_socks *s = calloc(1, sizeof(*s));
 	if (s)
-		*s = (struct l4_socks){ .host = h, .first_fd = first_fd, .privileged = true };
+		*s = (struct l4_socks){ .host = h, .first_fd = first_fd };
 	return s;
 }
 
-void l4_socks_privileged(struct l4_socks *s, bool yes)
+void l4_socks_fastopen(struct l4_socks *s, bool yes)
 {
-	s->privileged = yes;
+	s->fastopen = yes;
 }
 
 struct l4_sock *l4_sock_get(const struct l4_socks *s, int fd)
@@ -371,7 +371,7 @@ static bool connect_progress(struct l4_socks *s, struct l4_sock *k, struct l4_ca
 
 static bool call_connect(struct l4_socks *s, struct l4_sock *k, struct l4_call *c, l4_time now)
 {
-	if (k->kind == L4_SK_TCP && (c->started || k->connecting))
+	if (c->started)
 		return connect_progress(s, k, c, now);
 	if (!c->cname || c->cname_len < sizeof(sa_family_t))
 		return l4_call_end(c, c->cname ? -EINVAL : -EFAULT);
@@ -384,6 +384,8 @@ static bool call_connect(struct l4_socks *s, struct l4_sock *k, struct l4_call *
 		k->shut_rd = k->shut_wr = k->err_taken = false;
 		return l4_call_end(c, 0);
 	}
+	if (k->kind == L4_SK_TCP && k->connecting)
+		return connect_progress(s, k, c, now);
 	struct l4_endpoint e;
 	int r = l4_sock_from_name(k, c->cname, c->cname_len, &e);
 	if (r < 0)
@@ -401,12 +403,10 @@ static bool call_connect(struct l4_socks *s, struct l4_sock *k, struct l4_call *
 	if (r < 0)
 		return l4_call_end(c, -l4_sock_errno(r));
 	k->err_taken = false;
-	if (l4_tcp_state(s->host, k->ep) == L4_TCP_CLOSED) {
-		/* TCP_FASTOPEN_CONNECT: the SYN waits for the first write */
-		k->connected = true;
-		return l4_call_end(c, 0);
-	}
 	k->connecting = true;
+	k->fo_deferred = r == 1;
+	if (k->fo_deferred)
+		return l4_call_end(c, 0);
 	if (k->nonblock)
 		return l4_call_end(c, -EINPROGRESS);
 	c->started = true;

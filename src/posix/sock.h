@@ -96,8 +96,9 @@ bool l4_socks_events(struct l4_socks *s, l4_time now);
 l4_ep l4_socks_ep(const struct l4_socks *s, int fd, bool *udp);
 /* Descriptors in use, for closing what is left: the i-th, or -1. */
 int l4_socks_nth(const struct l4_socks *s, size_t i);
-/* Makes setsockopt and the like answer for a privileged process (default true). */
-void l4_socks_privileged(struct l4_socks *s, bool yes);
+/* Whether the host does Fast Open as a client (tcp_fastopen, bit 0); default false. Without it
+ * MSG_FASTOPEN and TCP_FASTOPEN_CONNECT are EOPNOTSUPP. */
+void l4_socks_fastopen(struct l4_socks *s, bool yes);
 
 /* struct tcp_info of Linux's interface, 280 bytes, in the machine's byte order. Returns bytes
  * written (at most cap). */

@@ -361,22 +361,27 @@ static int send_flags(const struct l4_call *c)
 	       (c->a & MSG_EOR ? L4_SEND_EOR : 0);
 }
 
-/* The first part of a send with MSG_FASTOPEN: connects (RFC 7413 4.2.1). */
+/* The first part of a send with MSG_FASTOPEN: connects (RFC 7413 4.2.1). Without a cookie that is
+ * an ordinary open, whose SYN asks for one, and the data waits outside. */
 static int64_t send_fastopen(struct l4_socks *s, struct l4_sock *k, struct l4_call *c,
     const uint8_t *data, size_t len, l4_time now)
 {
 	struct l4_endpoint to;
+	if (!s->fastopen)
+		return -EOPNOTSUPP;
+	if (c->cname && c->cname_len >= sizeof(sa_family_t) && c->cname->sa_family == AF_UNSPEC)
+		return -EOPNOTSUPP;
 	int r = l4_sock_from_name(k, c->cname, c->cname_len, &to);
 	if (r < 0)
 		return r;
 	int64_t n =
 	    l4_tcp_sendto(s->host, k->ep, &to, data, len, send_flags(c) | L4_SEND_FASTOPEN, now);
-	if (n >= 0 || n == L4_EAGAIN)
-		k->connecting = true;
-	/* no cookie, or nothing to carry: an ordinary open is under way */
-	if (n == L4_EAGAIN || (n == 0 && !len))
-		return k->nonblock || (c->a & MSG_DONTWAIT) ? -EINPROGRESS : 0;
-	return n < 0 ? -l4_sock_errno(n) : n;
+	if (n < 0 && n != L4_EAGAIN)
+		return -l4_sock_errno(n);
+	k->connecting = true;
+	if (n > 0)
+		return n;
+	return k->nonblock || (c->a & MSG_DONTWAIT) ? -EINPROGRESS : 0;
 }
 
 static void note_zerocopy(struct l4_sock *k, const struct l4_call *c)
@@ -404,7 +409,7 @@ bool l4_call_send(struct l4_socks *s, struct l4_sock *k, struct l4_call *c, l4_t
 	if (!data && total)
 		return l4_call_end(c, -ENOMEM);
 	int state = l4_tcp_state(s->host, k->ep);
-	bool opening = k->connecting && !k->shut_wr &&
+	bool opening = k->connecting && !k->shut_wr && !k->fo_deferred &&
 		       (state == L4_TCP_SYN_SENT || state == L4_TCP_SYN_RECEIVED);
 	int64_t r;
 	if ((c->a & MSG_FASTOPEN) && !c->started && !k->connected && !k->connecting) {
@@ -414,7 +419,7 @@ bool l4_call_send(struct l4_socks *s, struct l4_sock *k, struct l4_call *c, l4_t
 		if (r < 0)
 			return l4_call_end(c, r);
 		owned = NULL;
-		opening = !total;
+		opening = r == 0;
 	} else if ((c->a & MSG_FASTOPEN) && opening && !c->started) {
 		free(owned);
 		return l4_call_end(c, -EALREADY);
@@ -424,6 +429,8 @@ bool l4_call_send(struct l4_socks *s, struct l4_sock *k, struct l4_call *c, l4_t
 		r = l4_tcp_send(s->host, k->ep, data, total - c->done, send_flags(c), now);
 	}
 	free(owned);
+	if (r > 0)
+		k->fo_deferred = false;
 	if (r > 0) {
 		c->done += (size_t)r;
 		k->written += (uint64_t)r;

@@ -328,6 +328,8 @@ static int set_row(struct l4_socks *s, struct l4_sock *k, const struct row *row,
 		v = 0;
 	if (v < row->min || v > row->max)
 		return -EINVAL;
+	if (row->level == IPPROTO_TCP && row->name == TCP_FASTOPEN_CONNECT && !s->fastopen)
+		return -EOPNOTSUPP;
 	int64_t scaled = row->unit == U_SECONDS ? v * INT64_C(1000000000)
 			 : row->unit == U_MS    ? v * INT64_C(1000000)
 						: v;

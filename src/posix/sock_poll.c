@@ -28,9 +28,7 @@ static uint32_t tcp_readiness(struct l4_socks *s, struct l4_sock *k)
 	bool eof = bits & L4_EV_EOF || k->shut_rd || over;
 	bool opening = state == L4_TCP_SYN_SENT || state == L4_TCP_SYN_RECEIVED;
 	/* a deferred Fast Open connect is writable and not hung up */
-	bool deferred = closed && k->connected && !error && !(bits & (L4_EV_EOF | L4_EV_CLOSED)) &&
-			bits & L4_EV_WRITABLE;
-	if (deferred)
+	if (k->fo_deferred && state == L4_TCP_SYN_SENT)
 		return EPOLLOUT | EPOLLWRNORM;
 	if (closed || (eof && (k->shut_wr || over)))
 		r |= EPOLLHUP;

@@ -214,7 +214,8 @@ static void prepare_active(struct l4_tcp *c, l4_time now)
 
 static void start_syn(struct l4_tcp *c, l4_time now)
 {
-	l4_tcp_set_state(c, L4_TCP_SYN_SENT);
+	if (c->state != L4_TCP_SYN_SENT) /* it is when the SYN waited for the first send */
+		l4_tcp_set_state(c, L4_TCP_SYN_SENT);
 	c->send_syn = true;
 	c->syn_retries = 0;
 	c->backoff = 0;
@@ -288,6 +289,23 @@ static int open_active(
 	return 0;
 }
 
+/* Asks for Fast Open on the SYN; true when a cookie for that server is known (RFC 7413 4.1.3). */
+static bool ask_fastopen(
+    struct l4_tcp_stack *ts, struct l4_tcp *c, const struct l4_endpoint *remote)
+{
+	if (!(ts->cfg.fastopen & 1))
+		return false;
+	struct l4_fo_entry *f = l4_fo_find(ts, &remote->addr);
+	c->fo_request = true;
+	if (!f)
+		return false;
+	c->fo_cookie_len = f->len;
+	memcpy(c->fo_cookie, f->cookie, f->len);
+	if (f->mss) /* RFC 7413 4.1.3.2: what the server's MSS was */
+		c->mss_peer = f->mss;
+	return true;
+}
+
 int l4_tcps_connect(
     struct l4_tcp_stack *ts, l4_ep ep, const struct l4_endpoint *remote, l4_time now)
 {
@@ -298,6 +316,10 @@ int l4_tcps_connect(
 	int e = open_active(ts, c, remote, ts->now);
 	if (e < 0)
 		return e;
+	if (c->opt_fo_connect && ask_fastopen(ts, c, remote)) {
+		l4_tcp_set_state(c, L4_TCP_SYN_SENT); /* the SYN waits for the first send */
+		return 1;
+	}
 	start_syn(c, ts->now);
 	return 0;
 }
@@ -413,15 +435,9 @@ int64_t l4_tcps_sendto(struct l4_tcp_stack *ts, l4_ep ep, const struct l4_endpoi
 	int e = open_active(ts, c, remote, ts->now);
 	if (e < 0)
 		return e;
-	if (ts->cfg.fastopen & 1) {
-		struct l4_fo_entry *f = l4_fo_find(ts, &remote->addr);
-		c->fo_request = true;
-		if (f) {
-			c->fo_cookie_len = f->len;
-			memcpy(c->fo_cookie, f->cookie, f->len);
-			if (f->mss) /* RFC 7413 4.1.3.2: what the server's MSS was */
-				c->mss_peer = f->mss;
-		}
+	if (!ask_fastopen(ts, c, remote) && flags & L4_SEND_FASTOPEN && len) {
+		start_syn(c, ts->now); /* only in the SYN, says the caller: it keeps the data */
+		return L4_EAGAIN;
 	}
 	size_t take = len < l4_sndbuf_room(c) ? len : l4_sndbuf_room(c);
 	int64_t n = take ? l4_sndbuf_append(c, data, take) : 0;
@@ -430,7 +446,6 @@ int64_t l4_tcps_sendto(struct l4_tcp_stack *ts, l4_ep ep, const struct l4_endpoi
 		n = L4_EAGAIN;
 	}
 	c->push_seq = c->snd_end;
-	(void)flags;
 	start_syn(c, ts->now);
 	return n;
 }
