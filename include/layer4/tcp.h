@@ -151,7 +151,8 @@ L4_EXPORT int l4_tcp_listen(struct l4_host *h, l4_ep ep, uint32_t backlog, l4_ti
 /* The oldest waiting connection, or L4_EAGAIN. remote may be NULL. */
 L4_EXPORT l4_ep l4_tcp_accept(
     struct l4_host *h, l4_ep listener, struct l4_endpoint *remote, void *user, l4_time now);
-/* Active OPEN. Returns 0 when the SYN is under way; the event CONNECTED or an error follows.
+/* Active OPEN. Returns 0 when the SYN is under way, 1 when L4_TCPOPT_FASTOPEN_CONNECT holds it back
+ * until the first send; the event CONNECTED or an error follows.
  * L4_ENOROUTE, L4_EISCONN, L4_EINUSE (no port free), L4_ESTATE (listening). */
 L4_EXPORT int l4_tcp_connect(
     struct l4_host *h, l4_ep ep, const struct l4_endpoint *remote, l4_time now);
