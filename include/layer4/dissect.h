@@ -102,12 +102,12 @@ L4_EXPORT const struct l4_dissected *l4_dissect_packet(
 
 /* A conversation: what was seen between two ends. [0]: sent by `a`, who sent the first packet. */
 struct l4_conversation {
-	uint8_t proto;        /* 6 TCP, 17 UDP, 0: all of IP between two addresses */
-	uint32_t id;          /* stream number, within its protocol */
+	uint8_t proto; /* 6 TCP, 17 UDP, 0: all of IP between two addresses */
+	uint32_t id;   /* stream number, within its protocol */
 	struct l4_endpoint a, b;
 	uint32_t packets[2];
-	uint64_t bytes[2];    /* of the packets on the wire */
-	uint64_t payload[2];  /* bytes above TCP or UDP, as sent (repetitions included) */
+	uint64_t bytes[2];   /* of the packets on the wire */
+	uint64_t payload[2]; /* bytes above TCP or UDP, as sent (repetitions included) */
 	uint32_t retransmissions[2];
 	l4_time first, last;  /* ns since 1970-01-01 UTC */
 	l4_time rtt;          /* of the handshake, ns; 0: not seen */
@@ -117,8 +117,8 @@ struct l4_conversation {
 /* The number of conversations so far, and one of them, in the order of their beginning. Returns 0
  * or L4_ENOTFOUND. */
 L4_EXPORT uint32_t l4_dissect_conversations(const struct l4_dissect *d);
-L4_EXPORT int l4_dissect_conversation(const struct l4_dissect *d, uint32_t index,
-    struct l4_conversation *out);
+L4_EXPORT int l4_dissect_conversation(
+    const struct l4_dissect *d, uint32_t index, struct l4_conversation *out);
 
 /* Writes the value of an item as text the way --fields shows it (numbers plain, hex with the
  * width of the type, bytes as hex digits), and returns its length; at most cap bytes, without

@@ -495,8 +495,8 @@ static void info_marks(struct l4_dissect *d, const struct l4_tcp_ta *ta)
 			continue;
 		if (marks[k].bit == TCP_A_DUPLICATE_ACK) {
 			char t[64];
-			snprintf(t, sizeof t, "[TCP Dup ACK %u#%u] ", ta->dupack_frame,
-			    ta->dupack_num);
+			snprintf(
+			    t, sizeof t, "[TCP Dup ACK %u#%u] ", ta->dupack_frame, ta->dupack_num);
 			col_prepend(d, t);
 		} else {
 			col_prepend(d, marks[k].text);

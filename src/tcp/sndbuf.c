@@ -83,7 +83,8 @@ static struct l4_chunk *chunk_with_room(struct l4_tcp *c, size_t left)
 		b->open->refs++;
 		return b->open;
 	}
-	struct l4_chunk *k = chunk_new(c, left > CHUNK_SMALL || b->bytes ? CHUNK_LARGE : CHUNK_SMALL);
+	struct l4_chunk *k =
+	    chunk_new(c, left > CHUNK_SMALL || b->bytes ? CHUNK_LARGE : CHUNK_SMALL);
 	if (!k)
 		k = chunk_new(c, CHUNK_SMALL);
 	return k;
