@@ -345,7 +345,8 @@ void l4_recovery_on_ack(struct l4_tcp *c, struct l4_ack *a, uint32_t ack)
 				c->dupacks++;
 			/* never more than are outstanding: spoofed duplicates gain nothing (RFC
 			 * 5681 3.2) */
-			if (c->reno_sacked + 1 < c->sb.n) {
+			uint32_t most = c->ca_state == L4_CA_RECOVERY ? c->recover_fs : c->sb.n;
+			if (c->reno_sacked + 1 < most && c->reno_sacked + 1 < c->sb.n) {
 				c->reno_sacked++;
 				a->delivered++;
 			}
