@@ -97,6 +97,18 @@ else:
     f = session("tun", None, "tun:l4tun", tun_peers)
     expect("tun super-frames", f["supers"] >= 2, str(f))
     f = session("tun slow", None, "tun:l4tun", tun_peers, "impair=delay=20ms,jitter=5ms")
+    # Two programs, a queue each: the kernel deals the flows out, and either answers.
+    other = subprocess.Popen([REFLECT, "tap:l4tap", "queue"], stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE, text=True)
+    expect("first queue", other.stdout.readline().strip() == "ready")
+    p = subprocess.Popen([REFLECT, "tap:l4tap", "queue"], stdin=subprocess.PIPE,
+                         stdout=subprocess.PIPE, text=True)
+    expect("second queue", p.stdout.readline().strip() == "ready")
+    for a in tap_peers() * 4:
+        r = lab.run(sys.executable, "-c", EXCHANGE, a, "1", check=False)
+        expect(f"queues {a}", r.stdout.strip() == "same", r.stderr.strip()[-300:])
+    seen = [int(q.communicate("")[0].split()[1]) for q in (p, other)]
+    expect("queues together", sum(seen) == 8 * 7, str(seen))
     expect("interfaces gone", "l4t" not in lab.ip("link").stdout)
 
 lab.ns("l4-device-peer")

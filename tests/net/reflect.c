@@ -1,7 +1,8 @@
 /* Sends every UDP datagram back where it came from, without a stack: reflect DEVICE [OPTION...].
- * Options: plain (no offload), mac=M, pcap=FILE, impair=TEXT. Swaps addresses and ports in place,
- * which leaves checksums, finished or not, as right as they were; the offload record goes back as
- * it came. Prints "ready"; at the end of its standard input, figures. For the test of the devices.
+ * Options: plain (no offload), queue (one of several), mac=M, pcap=FILE, impair=TEXT. Swaps
+ * addresses and ports in place, which leaves checksums, finished or not, as right as they were; the
+ * offload record goes back as it came. Prints "ready"; at the end of its standard input, figures.
+ * For the test of the devices.
  */
 #include <poll.h>
 #include <stdio.h>
@@ -66,6 +67,8 @@ int main(int argc, char **argv)
 	for (int i = 2; i < argc; i++) {
 		if (!strcmp(argv[i], "plain"))
 			o.no_offload = true;
+		else if (!strcmp(argv[i], "queue"))
+			o.queues = 2;
 		else if (!strncmp(argv[i], "mac=", 4))
 			l4_mac_parse(&o.mac, argv[i] + 4);
 		else if (!strncmp(argv[i], "pcap=", 5))
