@@ -107,11 +107,12 @@ c = []
 try:
     for i in range(int(sys.argv[2])): c.append(socket.create_connection((sys.argv[1], 80), 5))
 except OSError: pass  # refused
-for s in c: s.sendall(b'GET /1 HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n')
 n = 0
 for s in c:
     s.settimeout(5)
-    try: n += s.recv(100).startswith(b'HTTP/1.1 200')
+    try:
+        s.sendall(b'GET /1 HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n')
+        n += s.recv(100).startswith(b'HTTP/1.1 200')
     except OSError: pass
 print(n)
 """
