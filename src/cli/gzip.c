@@ -22,7 +22,9 @@ int gz_whole(const void *in, size_t n, void **out, size_t *out_n)
 		return p ? L4_ELIMIT : L4_ENOMEM;
 	}
 	void *fit = realloc(p, got);
-	*out = fit ? fit : p;
+	if (fit)
+		p = fit;
+	*out = p;
 	*out_n = got;
 	return 0;
 }

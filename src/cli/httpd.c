@@ -130,8 +130,9 @@ static int part_head(const struct httpd_conn *c, unsigned i, char *buf, size_t c
 uint64_t httpd_multi_length(const struct httpd_conn *c)
 {
 	uint64_t n = 0;
+	char text[256];
 	for (unsigned i = 0; i <= c->range_n; i++) {
-		n += (uint64_t)part_head(c, i, NULL, 0);
+		n += (uint64_t)part_head(c, i, text, sizeof(text));
 		if (i < c->range_n)
 			n += c->ranges[i].last - c->ranges[i].first + 1;
 	}
@@ -142,10 +143,10 @@ static void fill_multi(struct httpd_conn *c)
 {
 	while (!c->failed && c->range_i <= c->range_n) {
 		if (!c->range_open) {
-			int n = part_head(c, c->range_i, NULL, 0);
-			if ((size_t)n >= HTTPD_OUT_SIZE - c->out_n)
+			size_t room = HTTPD_OUT_SIZE - c->out_n;
+			int n = part_head(c, c->range_i, c->out + c->out_n, room);
+			if ((size_t)n >= room) /* cut: written again where there is room */
 				return;
-			part_head(c, c->range_i, c->out + c->out_n, HTTPD_OUT_SIZE - c->out_n);
 			c->out_n += (size_t)n;
 			if (c->range_i == c->range_n) {
 				c->range_i++;

@@ -120,7 +120,11 @@ static void each(void *arg, const struct httpd_entry *e)
 		return;
 	}
 	memcpy(name, e->name, strlen(e->name) + 1);
-	r->row[r->n++] = (struct row){ name, e->is_dir, e->size, e->mtime_s };
+	struct row *row = &r->row[r->n++];
+	row->name = name;
+	row->is_dir = e->is_dir;
+	row->size = e->size;
+	row->mtime_s = e->mtime_s;
 }
 
 static int compare(const void *a, const void *b)
