@@ -13,6 +13,9 @@ import xml.etree.ElementTree as ET
 
 L4 = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else "l4"
 V4, V6 = "10.9.0.2", "fd09::2"
+# The tree's own, wherever the tool was built.
+os.environ.setdefault("L4_FINGERPRINTS",
+                      os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "data", "fingerprints"))
 
 
 def skip(why):
