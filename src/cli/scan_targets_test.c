@@ -1,4 +1,4 @@
-/* Targets at their edges: what is refused, what is counted, what is left out. */
+/* Targets at their edges (security case TOOL-04): what is refused, counted, left out. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
