@@ -342,6 +342,16 @@ void dis_title(struct l4_dissect *d, const uint8_t *at, uint32_t n, const char *
 	i->text = s;
 }
 
+char *dis_title_room(struct l4_dissect *d)
+{
+	if (!d->all || !d->out.n_items)
+		return NULL;
+	char *s = dis_alloc(d, 256);
+	if (s)
+		d->items[d->out.n_items - 1].text = s;
+	return s;
+}
+
 void dis_text(struct l4_dissect *d, struct l4_item *i, const char *fmt, ...)
 {
 	char *s = i ? dis_alloc(d, 256) : NULL;

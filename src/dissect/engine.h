@@ -218,6 +218,8 @@ bool dis_fixed(struct l4_dissect *d, struct l4_view v, unsigned first, unsigned 
 /* A node of the tree with a title (only when everything is shown). */
 void dis_title(struct l4_dissect *d, const uint8_t *at, uint32_t n, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+/* Room for a title of the item put last, or NULL; title_end() closes it at o. */
+char *dis_title_room(struct l4_dissect *d);
 /* Sets the text of the item put last. */
 void dis_text(struct l4_dissect *d, struct l4_item *i, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
@@ -284,6 +286,12 @@ static inline void dis_net(
 
 /* ---- text (fmt.c): each writes and returns the end ---- */
 
+static inline char *fmt_str(char *o, const char *s)
+{
+	size_t n = strlen(s);
+	memcpy(o, s, n);
+	return o + n;
+}
 char *fmt_dec(char *o, uint64_t v);
 char *fmt_hex(char *o, uint64_t v, unsigned digits);
 char *fmt_ip4(char *o, const uint8_t *p);

@@ -128,12 +128,11 @@ static void dissect_eth(struct l4_dissect *d, struct l4_view v)
 	dis_net(d, L4_AK_MAC, h + 6, h);
 	uint32_t layer = d->out.n_layers;
 	if (d->w_any) {
-		if (d->all && d->out.n_items) {
-			char s[20], e[20];
-			*fmt_mac(s, h + 6) = 0;
-			*fmt_mac(e, h) = 0;
-			dis_text(d, &d->items[d->out.n_items - 1], "%s, Src: %s, Dst: %s",
-			    type <= 1500 ? "IEEE 802.3 Ethernet" : "Ethernet II", s, e);
+		char *o = dis_title_room(d);
+		if (o) {
+			o = fmt_str(o, type <= 1500 ? "IEEE 802.3 Ethernet" : "Ethernet II");
+			o = fmt_mac(fmt_str(o, ", Src: "), h + 6);
+			*fmt_mac(fmt_str(o, ", Dst: "), h) = 0;
 		}
 		dis_fixed(d, v, DST, SRC_IG);
 		if (h[6] & 1)

@@ -126,9 +126,13 @@ static void dissect_frame(struct l4_dissect *d, struct l4_view v)
 		d->first_ts = d->prev_ts = c->ts;
 	}
 	dis_layer(d, v, 0);
-	if (d->all && d->out.n_items)
-		dis_text(d, &d->items[0], "Frame %llu: %u bytes on wire, %u bytes captured",
-		    (unsigned long long)c->number, c->len, c->caplen);
+	char *o = dis_title_room(d);
+	if (o) {
+		o = fmt_dec(fmt_str(o, "Frame "), c->number);
+		o = fmt_dec(fmt_str(o, ": "), c->len);
+		o = fmt_dec(fmt_str(o, " bytes on wire, "), c->caplen);
+		*fmt_str(o, " bytes captured") = 0;
+	}
 	uint32_t protocols = UINT32_MAX;
 	if (d->w_any) {
 		origin(d, c);

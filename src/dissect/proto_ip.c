@@ -112,12 +112,10 @@ static void host(struct l4_dissect *d, unsigned row, const uint8_t *p)
 static void put_header(struct l4_dissect *d, struct l4_view v, uint32_t len)
 {
 	const uint8_t *h = v.p;
-	if (d->all && d->out.n_items) {
-		char s[16], e[16];
-		*fmt_ip4(s, h + 12) = 0;
-		*fmt_ip4(e, h + 16) = 0;
-		dis_text(d, &d->items[d->out.n_items - 1],
-		    "Internet Protocol Version 4, Src: %s, Dst: %s", s, e);
+	char *o = dis_title_room(d);
+	if (o) {
+		o = fmt_ip4(fmt_str(o, "Internet Protocol Version 4, Src: "), h + 12);
+		*fmt_ip4(fmt_str(o, ", Dst: "), h + 16) = 0;
 	}
 	dis_fixed(d, v, VERSION, VERSION);
 	dis_u(d, HDR_LEN, h, 1, (h[0] & 15u) * 4);

@@ -366,12 +366,14 @@ static void put_header(struct l4_dissect *d, struct l4_view v, const struct l4_t
     const struct l4_conv *c, const struct l4_tcp_flow *fwd)
 {
 	const uint8_t *h = v.p;
-	if (d->all && d->out.n_items)
-		dis_text(d, &d->items[d->out.n_items - 1],
-		    "Transmission Control Protocol, Src Port: %u, Dst Port: %u, Seq: %u, Ack: %u, "
-		    "Len: %u",
-		    d->sport, d->dport, t->seq - t->base_seq,
-		    t->flags & TH_ACK ? t->ack - t->base_ack : 0, t->seglen);
+	char *o = dis_title_room(d);
+	if (o) {
+		o = fmt_dec(fmt_str(o, "Transmission Control Protocol, Src Port: "), d->sport);
+		o = fmt_dec(fmt_str(o, ", Dst Port: "), d->dport);
+		o = fmt_dec(fmt_str(o, ", Seq: "), t->seq - t->base_seq);
+		o = fmt_dec(fmt_str(o, ", Ack: "), t->flags & TH_ACK ? t->ack - t->base_ack : 0);
+		*fmt_dec(fmt_str(o, ", Len: "), t->seglen) = 0;
+	}
 	dis_fixed(d, v, SRCPORT, PORT2);
 	if (c) {
 		dis_u(d, STREAM, NULL, 0, c->id);

@@ -14,12 +14,13 @@
 
 #include "dissect/tcp.h"
 
-enum { RECORD_MAX = 8 << 20, PARTS_MAX = 4096 };
+enum { RECORD_MAX = 8 << 20, PARTS_MAX = 4096, COLUMN_BYTES = 24 << 10 };
 
 struct record {
 	uint32_t id;    /* of the conversation, and which direction */
 	uint32_t start; /* sequence number of the first byte */
 	uint32_t have;  /* bytes */
+	uint32_t kept;  /* of them, in buf; fewer than have where only columns are wanted */
 	uint32_t need;  /* bytes in all, or STREAM_* */
 	uint32_t cap;
 	uint8_t *buf;
@@ -78,7 +79,7 @@ static struct record *record_of(struct l4_stream_pool *p, struct l4_tcp_flow *f)
 	}
 	f->stream = i;
 	struct record *r = &p->r[i - 1];
-	r->have = r->n_parts = 0;
+	r->have = r->kept = r->n_parts = 0;
 	return r;
 }
 
@@ -92,7 +93,7 @@ static void release(struct l4_stream_pool *p, struct l4_tcp_flow *f)
 	free(r->buf);
 	r->buf = NULL;
 	r->cap = 0;
-	r->have = r->n_parts = 0;
+	r->have = r->kept = r->n_parts = 0;
 	r->next_free = p->free;
 	p->free = f->stream;
 	f->stream = 0;
@@ -103,6 +104,11 @@ static bool append(struct l4_dissect *d, struct record *r, const uint8_t *b, uin
 	struct l4_stream_pool *p = d->streams;
 	if (n > RECORD_MAX - r->have || r->n_parts == PARTS_MAX)
 		return false;
+	/* For the columns alone the beginning of a message of known length is enough. */
+	if (!d->items_wanted && r->need < STREAM_UNTIL_FIN && r->have >= COLUMN_BYTES) {
+		r->have += n;
+		return true;
+	}
 	if (r->have + n > r->cap) {
 		uint32_t cap = r->cap ? r->cap : 2048;
 		while (cap < r->have + n)
@@ -118,6 +124,7 @@ static bool append(struct l4_dissect *d, struct record *r, const uint8_t *b, uin
 	}
 	memcpy(r->buf + r->have, b, n);
 	r->have += n;
+	r->kept = r->have;
 	if (r->n_parts % 64 == 0) {
 		uint32_t *np = realloc(r->parts, (r->n_parts + 64) * sizeof *np);
 		if (!np)
@@ -210,6 +217,7 @@ static void continue_record(struct l4_dissect *d, uint8_t id, struct l4_view v,
 	}
 	/* Lend the buffer to this packet. */
 	uint32_t start = r->start, have = r->have, n_parts = r->n_parts;
+	uint32_t there = r->kept;
 	p->bytes -= r->cap;
 	free(p->lent);
 	free(p->lent_parts);
@@ -227,7 +235,7 @@ static void continue_record(struct l4_dissect *d, uint8_t id, struct l4_view v,
 	uint32_t with = d->out.n_items;
 	put_parts(d, p->lent_parts, n_parts, p->lent, have, row + 1);
 	uint32_t info = d->out.info_len;
-	bool again = run(d, id, (struct l4_view){ p->lent, have, have }, t, f, start);
+	bool again = run(d, id, (struct l4_view){ p->lent, there, have }, t, f, start);
 	d->source = source;
 	(void)with;
 	if (again && d->deseg_offset == 0) {
