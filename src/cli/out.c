@@ -23,7 +23,7 @@ void out_flush(struct out *o)
 	o->n = 0;
 }
 
-void out_bytes(struct out *o, const void *p, size_t n)
+void out_long(struct out *o, const void *p, size_t n)
 {
 	const char *s = p;
 	while (n) {

@@ -18,7 +18,16 @@ struct out {
 };
 
 void out_flush(struct out *o);
-void out_bytes(struct out *o, const void *p, size_t n);
+void out_long(struct out *o, const void *p, size_t n);
+static inline void out_bytes(struct out *o, const void *p, size_t n)
+{
+	if (n < OUT_BYTES - o->n) {
+		memcpy(o->buf + o->n, p, n);
+		o->n += n;
+	} else {
+		out_long(o, p, n);
+	}
+}
 void out_fmt(struct out *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void out_dec(struct out *o, uint64_t v);
 /* Right-aligned in width. */
