@@ -196,6 +196,10 @@ static void value_text(struct out *o, const struct l4_item *i)
 		out_escaped(o, i->v.p, i->n);
 		return;
 	}
+	if (i->field->type == L4_FT_BYTES && !i->n) {
+		out_str(o, "<none>");
+		return;
+	}
 	if (i->field->type == L4_FT_BYTES) {
 		/* may be longer than the buffer has room for: in pieces */
 		struct l4_item part = *i;

@@ -218,10 +218,8 @@ static void dissect_icmp(struct l4_dissect *d, struct l4_view v)
 {
 	dis_layer(d, v, 8);
 	col_proto(d, "ICMP");
-	if (!dis_has(d, v, 4)) {
-		dis_fixed(d, v, TYPE, CHECKSUM);
+	if (!dis_has(d, v, 4))
 		return;
-	}
 	const uint8_t *h = v.p;
 	uint8_t type = h[0];
 	if (cols(d)) {
