@@ -66,9 +66,9 @@ struct l4_sock {
 	int type;
 	bool nonblock, cloexec;
 	bool listening, connecting, connected;
-	bool fo_deferred;         /* TCP_FASTOPEN_CONNECT: the SYN waits for the first write */
+	bool fo_deferred; /* TCP_FASTOPEN_CONNECT: the SYN waits for the first write */
 	bool shut_rd, shut_wr;
-	bool err_taken;  /* the error that ended it has been told */
+	bool err_taken; /* the error that ended it has been told */
 	bool sndbuf_set, rcvbuf_set, inq, zerocopy, recverr, freebind, recvtos;
 	int sndbuf, rcvbuf;               /* as asked for */
 	int64_t rcvtimeo_ns, sndtimeo_ns; /* 0: none */
