@@ -123,6 +123,11 @@ static void dissect_eth(struct l4_dissect *d, struct l4_view v)
 	const uint8_t *h = v.p;
 	uint16_t type = l4_get_u16(h + 12);
 	dis_layer(d, v, 14);
+	/* FabricPath's addresses are none of Ethernet's. */
+	if (type == 0x8903) {
+		dis_call(d, PROTO_cfp, view_skip(v, 14));
+		return;
+	}
 	d->dl_src = (struct l4_net){ L4_AK_MAC, h + 6 };
 	d->dl_dst = (struct l4_net){ L4_AK_MAC, h };
 	dis_net(d, L4_AK_MAC, h + 6, h);

@@ -20,8 +20,7 @@ static void dissect_vxlan(struct l4_dissect *d, struct l4_view v)
 		dis_call(d, PROTO_eth, view_skip(v, 8));
 }
 
-static const struct l4_binding vx_bindings[] = { { "udp.port", 4789 }, { "udp.port", 8472 },
-	{ NULL, 0 } };
+static const struct l4_binding vx_bindings[] = { { "udp.port", 4789 }, { NULL, 0 } };
 
 const struct l4_dissector l4_dis_vxlan = {
 	.proto = PROTO_INIT(
