@@ -1,4 +1,5 @@
-/* Only a true answer counts: forged, cut and damaged ones change nothing (security case TOOL-02). */
+/* Only a true answer counts: forged, cut and damaged ones change nothing (security case TOOL-02).
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
