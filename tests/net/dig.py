@@ -113,7 +113,7 @@ def main():
                       ("then-good", 0), ("formerr", 0)):
         p = wire.python(BAD, how, stdout=subprocess.PIPE)
         p.stdout.readline()
-        code, out, err = dig(wire, "--short", "-p", "5300", "--timeout", "400ms", "--tries", "2",
+        code, out, err = dig(wire, "--short", "-p", "5300", "--timeout", "1500ms", "--tries", "2",
                              "h.test", f"@{KERNEL4}")
         p.kill()
         p.wait()
