@@ -421,10 +421,10 @@ static void note_own_interface(struct scan_job *j, const struct scan_net *n)
 	struct l4_addr gw[8];
 	for (size_t i = 0; i < n->n_groups; i++) {
 		const struct scan_group *g = &n->groups[i];
-		const struct scan_link *l = &n->links[g->link];
 		bool known = g->on_link;
 		if (!g->ok)
 			continue;
+		const struct scan_link *l = &n->links[g->link];
 		unsigned k = known || g->local ? 0 : netconf_gateways(l->name, gw, 8);
 		while (k-- && !known)
 			known = l4_addr_eq(&gw[k], &g->gw);
