@@ -17,14 +17,51 @@ extern "C" {
 /* ---- names ---- */
 
 /* A protocol by its name in the tables or in expressions ("ipv6", "ip6"). NULL: unknown. */
-L4_EXPORT const struct l4_proto *l4_packet_proto(const char *name);
+L4_EXPORT const struct l4_proto *l4_craft_proto(const char *name);
 /* A field that can be written, by alias ("dport"), name within the protocol ("flags.ack") or last
  * part ("dstport"). NULL: unknown, or has no fixed place. */
-L4_EXPORT const struct l4_field *l4_packet_field(const struct l4_proto *p, const char *name);
+L4_EXPORT const struct l4_field *l4_craft_field(const struct l4_proto *p, const char *name);
 /* Writes up to three names near to `wanted`, as "tcp, udp", NUL-terminated: of fields of p, or of
  * protocols when p is NULL. Returns the length; 0: nothing is near. */
-L4_EXPORT size_t l4_packet_nearest(
+L4_EXPORT size_t l4_craft_nearest(
     const struct l4_proto *p, const char *wanted, char *out, size_t cap);
+
+/* ---- building ---- */
+
+struct l4_craft_expr;
+
+/* Where an expression is wrong. */
+struct l4_craft_error {
+	uint32_t column; /* from 1, bytes */
+	char text[240];  /* what was found and what was expected; NUL-terminated */
+};
+
+/* Gives the bytes of file(path): at most cap into buf; returns how many, or a negative L4_E*. */
+typedef int64_t l4_craft_load_fn(void *ctx, const char *path, void *buf, size_t cap);
+
+/* Reads an expression. load may be NULL: then file() is an error. Returns 0 and gives *out, to be
+ * freed with l4_craft_free; L4_EMALFORMED: *err says where and why; L4_ENOMEM. */
+L4_EXPORT int l4_craft_parse(struct l4_craft_expr **out, const char *text, l4_craft_load_fn *load,
+    void *ctx, struct l4_craft_error *err);
+L4_EXPORT void l4_craft_free(struct l4_craft_expr *x);
+/* How many packets the sets of values make; UINT64_MAX: that many or more. */
+L4_EXPORT uint64_t l4_craft_count(const struct l4_craft_expr *x);
+/* Link type (enum l4_linktype) of the first layer; L4_LINK_UNKNOWN: it has none (tcp alone). */
+L4_EXPORT uint16_t l4_craft_linktype(const struct l4_craft_expr *x);
+/* Builds packet number `index` (from 0; the last set changes fastest) into buf and sets *len,
+ * bytes. What is random comes from seed and index alone. Returns 0; L4_ENOTFOUND: no such index;
+ * L4_EMSGSIZE: more than cap bytes. */
+L4_EXPORT int l4_craft_build(const struct l4_craft_expr *x, uint64_t index, uint64_t seed,
+    void *buf, size_t cap, size_t *len);
+
+/* ---- reading back ---- */
+
+/* Writes the expression that builds these n bytes of a packet with this link type
+ * (enum l4_linktype), NUL-terminated, and returns its length. Fields that would be derived or
+ * defaulted to the same are left out; what the tables cannot say is raw(hex=...). Returns
+ * L4_EMSGSIZE: the text has more than cap bytes (4 n + 4096 are enough); L4_ENOMEM. */
+L4_EXPORT int64_t l4_craft_text(
+    uint16_t linktype, const void *data, size_t n, char *out, size_t cap);
 
 #ifdef __cplusplus
 }

@@ -180,7 +180,7 @@ static int unknown(const char *what, const char *name, const struct l4_proto *p)
 {
 	char near[160];
 	fprintf(stderr, "l4 ls: no %s '%s'", what, name);
-	if (l4_packet_nearest(p, name, near, sizeof near))
+	if (l4_craft_nearest(p, name, near, sizeof near))
 		fprintf(stderr, "; near: %s", near);
 	fputc('\n', stderr);
 	return L4_EXIT_NO;
@@ -218,14 +218,14 @@ int cmd_ls(int argc, char **argv)
 	char name[64];
 	const char *arg = argv[optind], *dot = strchr(arg, '.');
 	snprintf(name, sizeof name, "%.*s", dot ? (int)(dot - arg) : (int)strlen(arg), arg);
-	const struct l4_proto *p = l4_packet_proto(name);
+	const struct l4_proto *p = l4_craft_proto(name);
 	if (!p)
 		return unknown("protocol", name, NULL);
 	if (!dot) {
 		show_protocol(p, all, json);
 		return L4_EXIT_DONE;
 	}
-	const struct l4_field *f = l4_packet_field(p, dot + 1);
+	const struct l4_field *f = l4_craft_field(p, dot + 1);
 	if (!f)
 		f = l4_field_short(p, dot + 1);
 	if (!f)

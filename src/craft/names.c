@@ -10,7 +10,7 @@
 
 #include "craft/expr.h"
 
-const struct l4_proto *l4_packet_proto(const char *name)
+const struct l4_proto *l4_craft_proto(const char *name)
 {
 	static const char *const other[][2] = { { "ip6", "ipv6" }, { "ip4", "ip" },
 		{ "icmp6", "icmpv6" }, { "ether", "eth" }, { "dot1q", "vlan" } };
@@ -20,7 +20,7 @@ const struct l4_proto *l4_packet_proto(const char *name)
 	return l4_proto_find(name);
 }
 
-bool l4_packet_writable(const struct l4_field *f)
+bool l4_craft_writable(const struct l4_field *f)
 {
 	return f->name && f->bits && !(f->flags & (L4_FF_GENERATED | L4_FF_HIDDEN | L4_FF_EXPERT));
 }
@@ -32,12 +32,12 @@ static const char *tail(const struct l4_proto *p, const char *name)
 	return !strncmp(name, p->name, n) && name[n] == '.' ? name + n + 1 : name;
 }
 
-const struct l4_field *l4_packet_field(const struct l4_proto *p, const char *name)
+const struct l4_field *l4_craft_field(const struct l4_proto *p, const char *name)
 {
 	for (int pass = 0; pass < 3; pass++)
 		for (size_t i = 1; i < p->n_fields; i++) {
 			const struct l4_field *f = &p->fields[i];
-			if (!l4_packet_writable(f))
+			if (!l4_craft_writable(f))
 				continue;
 			const char *dot = strrchr(f->name, '.');
 			const char *n = pass == 0   ? f->alias
@@ -101,7 +101,7 @@ static void offer(struct nearest *s, const char *wanted, const char *name)
 		}
 }
 
-size_t l4_packet_nearest(const struct l4_proto *p, const char *wanted, char *out, size_t cap)
+size_t l4_craft_nearest(const struct l4_proto *p, const char *wanted, char *out, size_t cap)
 {
 	struct nearest s = { { NULL }, { 0 } };
 	size_t n = 0;
@@ -110,7 +110,7 @@ size_t l4_packet_nearest(const struct l4_proto *p, const char *wanted, char *out
 	for (size_t i = 0; !p && i < l4_proto_count(); i++)
 		offer(&s, wanted, l4_proto_at(i)->name);
 	for (size_t i = 1; p && i < p->n_fields; i++)
-		if (l4_packet_writable(&p->fields[i])) {
+		if (l4_craft_writable(&p->fields[i])) {
 			if (p->fields[i].alias)
 				offer(&s, wanted, p->fields[i].alias);
 			offer(&s, wanted, tail(p, p->fields[i].name));
