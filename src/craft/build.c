@@ -80,9 +80,9 @@ static bool is_version(const struct l4_field *f)
 static void put_defaults(struct builder *b, uint32_t layer)
 {
 	const struct expr_layer *l = &b->x->layers[layer];
-	for (uint32_t i = 1; i < l->proto->n_fields; i++) {
-		const struct l4_field *f = &l->proto->fields[i];
-		if (!l4_craft_writable(f) || (f->bit + f->bits + 7u) / 8u > b->at[layer].fixed)
+	for (uint32_t i = 0; i < l->n_rows; i++) {
+		const struct l4_field *f = &l->proto->fields[l->rows[i]];
+		if ((f->bit + f->bits + 7u) / 8u > b->at[layer].fixed)
 			continue;
 		if (l->fuzz && !f->derive && !f->depth && !is_version(f))
 			put(b, layer, f, l4_rng_u64(&b->rng), l4_rng_u64(&b->rng));
@@ -205,12 +205,11 @@ static bool is_checksum(const struct l4_field *f)
 
 static void derive_layer(struct builder *b, uint32_t layer)
 {
-	const struct l4_proto *p = b->x->layers[layer].proto;
+	const struct expr_layer *l = &b->x->layers[layer];
 	for (int sums = 0; sums < 2; sums++)
-		for (uint32_t i = 1; i < p->n_fields; i++) {
-			const struct l4_field *f = &p->fields[i];
-			if (l4_craft_writable(f) && f->derive && is_checksum(f) == sums &&
-			    !given(b, layer, f))
+		for (uint32_t i = 0; i < l->n_rows; i++) {
+			const struct l4_field *f = &l->proto->fields[l->rows[i]];
+			if (f->derive && is_checksum(f) == sums && !given(b, layer, f))
 				derive(b, layer, f);
 		}
 }

@@ -8,9 +8,10 @@
 
 enum {
 	EXPR_LAYERS = 64,
-	EXPR_SETS = 512,          /* fields given, all layers together */
-	EXPR_ITEMS = 8192,        /* values in lists, all together */
-	EXPR_BYTES_MAX = 262144,  /* of options, text, files */
+	EXPR_ROWS = 64,          /* rows of a table that can be written; the longest has about 25 */
+	EXPR_SETS = 512,         /* fields given, all layers together */
+	EXPR_ITEMS = 8192,       /* values in lists, all together */
+	EXPR_BYTES_MAX = 262144, /* of options, text, files */
 	EXPR_PACKET_MAX = 262144, /* bytes of one packet */
 };
 
@@ -39,6 +40,8 @@ struct expr_layer {
 	uint32_t bytes, n_bytes;      /* what follows the fixed header; all of EXPR_RAW, EXPR_PAD */
 	uint32_t pad_to;              /* EXPR_PAD: length of the packet, 0: as many as bytes */
 	uint32_t link;                /* EXPR_RAW: link=; L4_LINK_UNKNOWN: not said */
+	uint16_t rows[EXPR_ROWS];     /* EXPR_PROTO: those of the table that are written */
+	uint32_t n_rows;
 };
 
 struct l4_craft_expr {

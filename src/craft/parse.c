@@ -143,7 +143,6 @@ bool expr_string(struct parser *s)
 bool expr_hex(struct parser *s)
 {
 	bool quoted = expr_take(s, '"');
-	const char *start = s->p;
 	for (;;) {
 		while (*s->p == ':' || (quoted && (*s->p == ' ' || *s->p == '\n')))
 			s->p++;
@@ -162,7 +161,6 @@ bool expr_hex(struct parser *s)
 		return expr_expect(s, '"', "or two hex digits");
 	if (*s->p && !strchr(",)] \t\n", *s->p))
 		return expr_fail(s, s->p, "found '%c'; expected hex digits", *s->p);
-	(void)start;
 	return true;
 }
 
@@ -178,7 +176,7 @@ bool expr_number(struct parser *s, struct word w, uint64_t max, uint64_t *out)
 	*out = strtoull(t, &end, hex ? 16 : 10);
 	if (*end)
 		return expr_fail(s, w.p + (end - t), "'%s' is not a number", t);
-	if (*out > max || (w.n > 18 && !hex && w.n > 20))
+	if (*out > max || w.n > (hex ? 18 : 19))
 		return expr_fail(
 		    s, w.p, "%s is too large; at most %llu", t, (unsigned long long)max);
 	return true;
@@ -287,6 +285,10 @@ static bool protocol(struct parser *s, const struct l4_proto *p, const char *at,
 		return false;
 	l->proto = p;
 	l->fuzz = fuzz;
+	for (uint16_t i = 1; i < p->n_fields && l->n_rows < EXPR_ROWS; i++)
+		if (l4_craft_writable(&p->fields[i]) &&
+		    (p->fields[i].derive || p->fields[i].def || fuzz))
+			l->rows[l->n_rows++] = i;
 	s->x->random |= fuzz;
 	if (!p->header_bits)
 		return expr_fail(

@@ -110,8 +110,6 @@ static void test_captures(void **state)
 {
 	(void)state;
 	const char *dir = getenv("L4_CAPTURES");
-	if (!dir)
-		skip();
 	memset(&seen, 0, sizeof seen);
 	seen.captures = true;
 	assert_int_equal(nftw(dir, try_file, 16, FTW_PHYS), 0);
@@ -144,9 +142,16 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_corpus),
-		cmocka_unit_test(test_captures),
 		cmocka_unit_test(test_fuzz),
 	};
+	const struct CMUnitTest more[] = {
+		cmocka_unit_test(test_corpus),
+		cmocka_unit_test(test_fuzz),
+		cmocka_unit_test(test_captures),
+	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
+	if (getenv("L4_CAPTURES"))
+		return cmocka_run_group_tests_name("craft round trip", more, NULL, NULL);
+	puts("# SKIP of the captures: L4_CAPTURES does not name a folder of them");
 	return cmocka_run_group_tests_name("craft round trip", tests, NULL, NULL);
 }
