@@ -117,6 +117,40 @@ static void test_derived(void **state)
 	assert_int_equal(l4_csum_fold(l4_csum_partial(b, 20, 0)), 0);
 }
 
+/* A sum of zero goes out as all ones (RFC 768); what follows nothing or something unknown. */
+static void test_corner(void **state)
+{
+	static const struct {
+		const char *expr;
+		size_t at;
+		uint8_t next;
+	} rows[] = {
+		{ "ip6()", 6, 59 }, /* no next header, RFC 8200 4.7 */
+		{ "ip6()/pad(3)", 6, 59 },
+		{ "ip()/\"x\"", 9, 253 }, /* experiments, RFC 3692 */
+		{ "ip()/ip6()/ip()/tcp()", 9, 41 },
+		{ "ip()/ip6()/ip()/tcp()", 26, 4 },
+		{ "ip()/ip6()/ip()/tcp()", 69, 6 },
+		{ "tcp(ack=7)", 11, 7 }, /* the number, not the flag */
+		{ "tcp(flags.ack=1)", 13, 0x12 },
+		{ "tcp(flags=syn+ack)", 13, 0x12 },
+		{ "ip(flags=df+mf)", 6, 0x60 },
+		{ "ip(proto=udp)", 9, 17 },
+	};
+	uint8_t b[128];
+	char text[80];
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		build(rows[i].expr, 0, b, sizeof b);
+		if (b[rows[i].at] != rows[i].next)
+			fail_msg("%s: byte %zu is %u", rows[i].expr, rows[i].at, b[rows[i].at]);
+	}
+	build("ip()/udp()/raw(hex=0000)", 0, b, sizeof b);
+	snprintf(text, sizeof text, "ip()/udp()/raw(hex=%04x)", at16(b + 26));
+	build(text, 0, b, sizeof b);
+	assert_int_equal(at16(b + 26), 0xffff);
+}
+
 static void test_sets(void **state)
 {
 	static const struct {
@@ -314,6 +348,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bytes),
 		cmocka_unit_test(test_derived),
+		cmocka_unit_test(test_corner),
 		cmocka_unit_test(test_sets),
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_random),
