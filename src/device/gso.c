@@ -175,7 +175,7 @@ static int whole(struct l4_gso *g, uint8_t *buf, size_t cap)
 		    !walk_copy_sum(&w, buf + start, f->len - start, &sum))
 			return L4_EMALFORMED;
 		uint16_t c = l4_csum_fold(sum);
-		if (!c)
+		if (!c && o->csum_offset == 6)
 			c = 0xffff; /* the same sum; zero would mean none (RFC 768) */
 		memcpy(buf + start + o->csum_offset, &c, 2);
 	}

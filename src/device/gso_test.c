@@ -328,6 +328,36 @@ static void what_does_not_fit_stays_alone(void **state)
 	}
 }
 
+/* A sum of all ones folds to zero. UDP stores 0xffff for it, as zero would mean none (RFC 768); TCP
+ * stores what it is (RFC 9293 3.1), which a reader of captures calls right. */
+static void zero_is_told_otherwise_by_udp_only(void **state)
+{
+	static const uint16_t offset[2] = { 6, 16 };
+	(void)state;
+	for (int k = 0; k < 2; k++) {
+		unsigned zeros = 0, ones = 0;
+		for (uint32_t word = 0; word < 65536; word++) {
+			uint8_t in[42] = { 0x45 }, out[42];
+			in[40] = (uint8_t)(word >> 8);
+			in[41] = (uint8_t)word;
+			struct l4_piece p = { in, sizeof in };
+			struct l4_frame f = { .pieces = &p, .n_pieces = 1, .len = sizeof in };
+			f.off.needs_csum = true;
+			f.off.csum_start = 20;
+			f.off.csum_offset = offset[k];
+			in[20] = 0x12; /* so that the sum is not zero to begin with */
+			struct l4_gso g;
+			l4_gso_begin(&g, &f);
+			assert_int_equal(l4_gso_next(&g, out, sizeof out), sizeof out);
+			uint16_t c = (uint16_t)(out[20 + offset[k]] << 8 | out[21 + offset[k]]);
+			zeros += c == 0;
+			ones += c == 0xffff;
+		}
+		assert_int_equal(zeros, k ? 1 : 0);
+		assert_int_equal(ones, k ? 0 : 1);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -336,6 +366,7 @@ int main(void)
 		cmocka_unit_test(records_that_lie_are_refused),
 		cmocka_unit_test(joined_is_what_was_split),
 		cmocka_unit_test(what_does_not_fit_stays_alone),
+		cmocka_unit_test(zero_is_told_otherwise_by_udp_only),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
