@@ -230,6 +230,7 @@ static void test_errors(void **state)
 		{ "file(/etc/passwd)", 1, "files" },
 		{ "dns(qname=a..b)", 13, "label" },
 		{ "http()", 1, "header" },
+		{ "pad(to=", 8, "the end" },
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

@@ -168,7 +168,10 @@ bool expr_number(struct parser *s, struct word w, uint64_t max, uint64_t *out)
 {
 	char t[32], *end;
 	if (!w.n || w.n >= sizeof t || w.p[0] < '0' || w.p[0] > '9')
-		return expr_fail(s, w.p, "expected a number, found '%.*s'", w.n ? (int)w.n : 1,
+		return expr_fail(s, w.p, "expected a number, found '%.*s'",
+		    w.n    ? (int)w.n
+		    : *w.p ? 1
+			   : 7,
 		    w.n || *w.p ? w.p : "the end");
 	memcpy(t, w.p, w.n);
 	t[w.n] = 0;
