@@ -13,10 +13,10 @@
 #include <layer4/sim.h>
 
 /* Ends by exit with what it holds; that is no leak. */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
+int __lsan_is_turned_off(void);
+int __lsan_is_turned_off(void)
 {
-	return "detect_leaks=0";
+	return 1;
 }
 
 static void swap(unsigned char *a, unsigned char *b, size_t n)
