@@ -341,8 +341,7 @@ void stats_print(struct stats *s, struct out *o, bool json)
 		int64_t edge = 10000;
 		for (unsigned k = 0; k < RTTS; k++) {
 			out_fmt(o, "  %s %9.3f ms %10llu  ", k < RTTS - 1 ? "up to" : "over ",
-			    (double)(k < RTTS - 1 ? edge : edge) / 1e6,
-			    (unsigned long long)s->rtt[k]);
+			    (double)edge / 1e6, (unsigned long long)s->rtt[k]);
 			bar(o, s->rtt[k], s->rtt_n);
 			if (k < RTTS - 2)
 				edge = k & 1 ? edge / 3 * 10 : edge * 3;
