@@ -214,7 +214,7 @@ static size_t build_icmp(const struct l4_dp *d, const struct l4_flow *f, bool v6
 	return l4_wr_len(w);
 }
 
-size_t l4_packet_build(const struct l4_dp *d, struct l4_flow *f, bool v6, bool ts_scaled,
+size_t l4_drill_packet_build(const struct l4_dp *d, struct l4_flow *f, bool v6, bool ts_scaled,
     uint8_t *buf, size_t cap, char *why, size_t why_cap)
 {
 	struct l4_wr w = l4_wr_init(buf, cap);

@@ -355,7 +355,7 @@ static bool match_tcp(const struct l4_dp *d, const struct l4_seen *p,
 	return true;
 }
 
-bool l4_packet_match(const struct l4_dp *d, const struct l4_seen *p,
+bool l4_drill_packet_match(const struct l4_dp *d, const struct l4_seen *p,
     const struct l4_match_rules *rules, char *why, size_t cap)
 {
 	uint8_t proto = d->proto == L4_DP_TCP   ? PROTO_TCP
@@ -466,7 +466,7 @@ static void tcp_text(unsigned flags, uint32_t seq, uint32_t len, bool has_ack, u
 		options_text(opts, opts_len, text, n, cap);
 }
 
-void l4_packet_text(const struct l4_dp *d, char *text, size_t cap)
+void l4_drill_packet_text(const struct l4_dp *d, char *text, size_t cap)
 {
 	if (d->proto == L4_DP_TCP)
 		tcp_text(d->flags, d->seq, d->len, d->has_ack, d->ack, d->has_win ? d->win : -1,

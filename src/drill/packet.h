@@ -70,16 +70,16 @@ struct l4_match_rules {
 
 /* Compares what was seen (in the script's numbers) with what is wanted. Writes the first
  * difference. */
-bool l4_packet_match(const struct l4_dp *d, const struct l4_seen *p,
+bool l4_drill_packet_match(const struct l4_dp *d, const struct l4_seen *p,
     const struct l4_match_rules *rules, char *why, size_t cap);
 
 /* Writes the bytes for an inbound packet. Returns the length, or 0 with why. ts_scaled: an echoed
  * timestamp that no outbound packet carried keeps its distance from the first. */
-size_t l4_packet_build(const struct l4_dp *d, struct l4_flow *f, bool v6, bool ts_scaled,
+size_t l4_drill_packet_build(const struct l4_dp *d, struct l4_flow *f, bool v6, bool ts_scaled,
     uint8_t *buf, size_t cap, char *why, size_t why_cap);
 
 /* "P. 1:1001(1000) ack 1 win 256 <nop,nop,TS val 1 ecr 2>" */
-void l4_packet_text(const struct l4_dp *d, char *text, size_t cap);
+void l4_drill_packet_text(const struct l4_dp *d, char *text, size_t cap);
 void l4_seen_text(const struct l4_seen *p, char *text, size_t cap);
 
 #endif

@@ -99,7 +99,7 @@ static bool inject(struct l4_run *r, const struct l4_de *e)
 		r->nomem = true;
 		return l4_run_fail(r, e, "out of memory");
 	}
-	size_t len = l4_packet_build(
+	size_t len = l4_drill_packet_build(
 	    &e->packet, &t->flow, r->v6, r->ts_scaled, buf, PACKET_MAX, why, sizeof(why));
 	if (!len) {
 		r->broken = true;
@@ -109,7 +109,7 @@ static bool inject(struct l4_run *r, const struct l4_de *e)
 	const char *odd = "";
 	char text[300];
 	if (l4_seen_parse(&seen, buf, len, &odd)) {
-		l4_packet_text(&e->packet, text, sizeof(text));
+		l4_drill_packet_text(&e->packet, text, sizeof(text));
 		static const char *const ecn[] = { "", "[ect1] ", "[ect0] ", "[ce] " };
 		l4_run_log(r, l4_run_now(r), "< %s%s", ecn[seen.tos & 3], text);
 	}
@@ -223,7 +223,7 @@ static bool mismatch(
 {
 	char have[300], want[300];
 	l4_seen_text(p, have, sizeof(have));
-	l4_packet_text(&e->packet, want, sizeof(want));
+	l4_drill_packet_text(&e->packet, want, sizeof(want));
 	return l4_run_fail(r, e, "%s\n  expected  > %s\n  seen      > %s", why, want, have);
 }
 
@@ -248,7 +248,7 @@ static bool expect(struct l4_run *r, const struct l4_de *e, int64_t from, int64_
 	do {
 		w = next_packet(r, t, until, &p, &odd);
 		if (!w) {
-			l4_packet_text(d, want, sizeof(want));
+			l4_drill_packet_text(d, want, sizeof(want));
 			l4_run_fail(r, e, "no packet left%s\n  expected  > %s",
 			    all.parts ? ", and more payload is wanted" : "", want);
 			goto out;
@@ -285,7 +285,7 @@ static bool expect(struct l4_run *r, const struct l4_de *e, int64_t from, int64_
 	rules.ts_tolerance_us = (int64_t)((double)to * r->tolerance_percent / 100.0);
 	if (rules.ts_tolerance_us < r->tolerance_us)
 		rules.ts_tolerance_us = r->tolerance_us;
-	if (!l4_packet_match(d, &all, &rules, why, sizeof(why)))
+	if (!l4_drill_packet_match(d, &all, &rules, why, sizeof(why)))
 		mismatch(r, e, &all, why);
 	else
 		ok = check_time(r, e, at, from, to);
