@@ -54,6 +54,21 @@ L4_EXPORT uint16_t l4_craft_linktype(const struct l4_craft_expr *x);
 L4_EXPORT int l4_craft_build(const struct l4_craft_expr *x, uint64_t index, uint64_t seed,
     void *buf, size_t cap, size_t *len);
 
+/* ---- what an expression leaves open ---- */
+
+/* The number of layers, and the protocol of one of them, from the outermost (0). NULL: it has no
+ * table (text, raw(), file(), pad()), or there is no such layer. */
+L4_EXPORT uint32_t l4_craft_layers(const struct l4_craft_expr *x);
+L4_EXPORT const struct l4_proto *l4_craft_layer(const struct l4_craft_expr *x, uint32_t layer);
+/* Whether the expression gives this field of a layer a value (by a name as l4_craft_field takes).
+ * 1: yes, or fuzz() draws it; 0: it is open; L4_ENOTFOUND: no such layer or field. */
+L4_EXPORT int l4_craft_given(const struct l4_craft_expr *x, uint32_t layer, const char *field);
+/* Gives an open field a single value, as text of an expression ("192.0.2.1"), in all packets built
+ * from now on. Returns 0; L4_ENOTFOUND: no such layer or field; L4_EINVAL: it is given already, or
+ * the text is no single value for it; L4_ENOMEM. */
+L4_EXPORT int l4_craft_fill(
+    struct l4_craft_expr *x, uint32_t layer, const char *field, const char *value);
+
 /* ---- reading back ---- */
 
 /* Writes the expression that builds these n bytes of a packet with this link type

@@ -266,6 +266,41 @@ static void test_random(void **state)
 	}
 }
 
+/* Fields left open are told, and take a value afterwards. */
+static void test_fill(void **state)
+{
+	struct l4_craft_expr *x;
+	struct l4_craft_error err;
+	uint8_t b[128];
+	size_t n;
+	(void)state;
+	assert_int_equal(l4_craft_parse(&x, "eth()/ip(dst=192.0.2.0/31)/udp(dport=[1,2])/\"x\"",
+			     NULL, NULL, &err),
+	    0);
+	assert_int_equal(l4_craft_layers(x), 4);
+	assert_string_equal(l4_craft_layer(x, 1)->name, "ip");
+	assert_null(l4_craft_layer(x, 3));
+	assert_null(l4_craft_layer(x, 4));
+	assert_int_equal(l4_craft_given(x, 1, "dst"), 1);
+	assert_int_equal(l4_craft_given(x, 1, "src"), 0);
+	assert_int_equal(l4_craft_given(x, 1, "nope"), L4_ENOTFOUND);
+	assert_int_equal(l4_craft_given(x, 3, "src"), L4_ENOTFOUND);
+	assert_int_equal(l4_craft_fill(x, 1, "src", "192.0.2.99"), 0);
+	assert_int_equal(l4_craft_fill(x, 1, "src", "192.0.2.98"), L4_EINVAL);
+	assert_int_equal(l4_craft_fill(x, 1, "ttl", "300"), L4_EINVAL);
+	assert_int_equal(l4_craft_fill(x, 1, "ttl", "[1,2]"), L4_EINVAL);
+	assert_int_equal(l4_craft_fill(x, 0, "src", "02:00:00:00:00:09"), 0);
+	assert_int_equal(l4_craft_given(x, 1, "src"), 1);
+	assert_int_equal(l4_craft_count(x), 4);
+	assert_int_equal(l4_craft_build(x, 2, 0, b, sizeof b, &n), 0);
+	assert_int_equal(b[11], 9);
+	assert_int_equal(b[29], 99);
+	assert_int_equal(b[33], 1);
+	assert_int_equal(at16(b + 36), 1);
+	assert_int_equal(l4_csum_fold(l4_csum_partial(b + 14, 20, 0)), 0);
+	l4_craft_free(x);
+}
+
 static void round_trip(uint16_t link, const uint8_t *p, size_t n, const char *want)
 {
 	char *text = malloc(4 * n + 4096);
@@ -353,6 +388,7 @@ int main(void)
 		cmocka_unit_test(test_sets),
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_fill),
 		cmocka_unit_test(test_read_back),
 		cmocka_unit_test(test_read_back_damaged),
 		cmocka_unit_test(test_read_back_fuzz),
