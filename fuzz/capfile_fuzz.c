@@ -1,9 +1,11 @@
 /* Fuzzes the capture file reader and, on what it gives, every dissector with every field wanted:
- * the input is a whole file. */
+ * the input is a whole file. With L4_FUZZ_FORMAT=pcap or pcapng (tools/fuzz capfile.pcap, ...) all
+ * inputs begin with that format's magic number. */
 #include <layer4/capfile.h>
 #include <layer4/dissect.h>
 
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct input {
@@ -42,3 +44,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	l4_capfile_free(f);
 	return 0;
 }
+
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t max);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned seed)
+{
+	static const uint8_t magic[5][4] = { { 0x0a, 0x0d, 0x0d, 0x0a }, { 0xd4, 0xc3, 0xb2, 0xa1 },
+		{ 0xa1, 0xb2, 0xc3, 0xd4 }, { 0x4d, 0x3c, 0xb2, 0xa1 },
+		{ 0xa1, 0xb2, 0x3c, 0x4d } };
+	const char *format = getenv("L4_FUZZ_FORMAT");
+	size_t n = LLVMFuzzerMutate(data, size, max);
+	if (format && n >= 4)
+		memcpy(data, magic[strcmp(format, "pcapng") ? 1 + seed % 4 : 0], 4);
+	return n;
+}
+#endif

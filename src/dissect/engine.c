@@ -466,7 +466,7 @@ void col_prepend(struct l4_dissect *d, const char *s)
 
 /* ---- a packet ---- */
 
-const struct l4_dissected *l4_dissect_packet(struct l4_dissect *d, const struct l4_cap_packet *cap)
+static void begin(struct l4_dissect *d, const struct l4_cap_packet *cap)
 {
 	d->out = (struct l4_dissected){ .cap = cap, .layers = d->layers, .stream = -1 };
 	d->stop = DIS_GO;
@@ -480,10 +480,11 @@ const struct l4_dissected *l4_dissect_packet(struct l4_dissect *d, const struct 
 	d->net_at = NULL;
 	if (d->columns)
 		d->out.protocol = "";
-	struct l4_view v = { cap->data, cap->caplen,
-		cap->len > cap->caplen ? cap->len : cap->caplen };
-	dis_call(d, PROTO_frame, v);
-	d->prev_ts = cap->ts;
+}
+
+static const struct l4_dissected *end(struct l4_dissect *d)
+{
+	d->prev_ts = d->out.cap->ts;
 	if (d->columns) {
 		if (d->stop == DIS_MALFORMED)
 			col_fmt(d, "[Malformed Packet]");
@@ -494,4 +495,30 @@ const struct l4_dissected *l4_dissect_packet(struct l4_dissect *d, const struct 
 	d->out.info = d->info;
 	d->out.items = d->items;
 	return &d->out;
+}
+
+static struct l4_view whole(const struct l4_cap_packet *cap)
+{
+	return (struct l4_view){ cap->data, cap->caplen,
+		cap->len > cap->caplen ? cap->len : cap->caplen };
+}
+
+const struct l4_dissected *l4_dissect_packet(struct l4_dissect *d, const struct l4_cap_packet *cap)
+{
+	begin(d, cap);
+	dis_call(d, PROTO_frame, whole(cap));
+	return end(d);
+}
+
+const struct l4_dissected *l4_dissect_from(
+    struct l4_dissect *d, const struct l4_cap_packet *cap, const struct l4_dissect_start *s)
+{
+	begin(d, cap);
+	d->net_src = (struct l4_net){ s->kind, s->src };
+	d->net_dst = (struct l4_net){ s->kind, s->dst };
+	d->sport = s->sport;
+	d->dport = s->dport;
+	d->ip_proto = s->ip_proto;
+	dis_call(d, s->id, whole(cap));
+	return end(d);
 }

@@ -144,6 +144,19 @@ struct l4_dissect {
 
 extern const struct l4_dissector *const l4_dissectors[PROTO_COUNT];
 
+/* Where a packet's bytes are entered when it does not begin with its link layer. */
+struct l4_dissect_start {
+	enum l4_proto_id id;
+	enum l4_addr_kind kind;   /* of the addresses that stand around it */
+	const uint8_t *src, *dst; /* or NULL */
+	uint16_t sport, dport;
+	uint8_t ip_proto;
+};
+
+/* As l4_dissect_packet, from the given protocol on. For tests: each dissector by itself. */
+const struct l4_dissected *l4_dissect_from(
+    struct l4_dissect *d, const struct l4_cap_packet *cap, const struct l4_dissect_start *s);
+
 /* ---- layers and items ---- */
 
 /* Opens a layer of the current protocol at v with a header of n bytes (what is there of it), and
