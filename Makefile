@@ -19,7 +19,7 @@ help:
 	@echo 'make install   install library, headers, tool, man pages, completions'
 	@echo 'make mutants   break lines on purpose and see the tests notice; N=30 SEED=1'
 	@echo 'make fuzz      libFuzzer on each target; L4_FUZZ_SECONDS=60 each, NAME=... for one'
-	@echo 'make soak      simulations over ever new seeds; L4_SOAK_SECONDS=600'
+	@echo 'make soak      slow tests over ever new seeds; L4_SOAK_SECONDS=600, NAME=long for 1 GiB with loss'
 	@echo 'make clean     remove the build folders'
 
 deps:
@@ -48,7 +48,7 @@ fuzz:
 	@tools/fuzz $(NAME)
 
 soak: all
-	@tools/soak
+	@tools/soak $(NAME)
 
 clean:
 	@rm -rf $(BUILD) build-test build-fuzz

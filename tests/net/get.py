@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """l4 get from nginx on the kernel's TCP: every device, both versions of IP, with and without loss.
 
-Usage: get.py L4 [large]   (large: the file of 1 GiB as well)
+Usage: get.py L4 [large [impaired]]   (large: the file of 1 GiB instead; impaired: with loss and
+reordering, minutes for each device)
 """
 import os
 import signal
@@ -14,8 +15,9 @@ import lab
 from cli_lab import KERNEL4, KERNEL6, expect
 
 cli_lab.start("nginx")
-LARGE = "large" in sys.argv[2:]
 IMPAIR = "loss=3%,reorder=3%,delay=10ms"
+LARGE = "large" in sys.argv[2:]
+LARGE_OPTIONS = ["--impair", IMPAIR] if "impaired" in sys.argv[2:] else []
 SIZES = {"0": 0, "1": 1, "1M": 1 << 20}
 
 
@@ -109,7 +111,8 @@ def main():
             server = cli_lab.nginx(wire, tmp, f"{tmp}/www")
             for host in (KERNEL4, f"[{KERNEL6}]"):
                 for name in ["1G"] if LARGE else list(SIZES) + ["text.txt"]:
-                    fetch(wire, tmp, host, name)
+                    fetch(wire, tmp, host, name, *LARGE_OPTIONS,
+                          timeout=600 if LARGE_OPTIONS else 100)
                 if not LARGE:
                     for name in SIZES:
                         fetch(wire, tmp, host, name, "--impair", IMPAIR)
