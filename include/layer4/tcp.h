@@ -39,6 +39,16 @@ enum l4_tcp_state {
 /* "ESTABLISHED", "FIN-WAIT-1" …; static memory, never NULL. */
 L4_EXPORT const char *l4_tcp_state_name(unsigned state);
 
+/* Fast Open (RFC 7413), with the values of net.ipv4.tcp_fastopen. */
+enum {
+	L4_FASTOPEN_CLIENT = 1,
+	L4_FASTOPEN_SERVER = 2,
+	L4_FASTOPEN_CLIENT_NO_COOKIE = 4,     /* data goes in the SYN without a cookie */
+	L4_FASTOPEN_SERVER_NO_COOKIE = 0x200, /* data in a SYN is taken without a cookie */
+	L4_FASTOPEN_SERVER_ALL =
+	    0x400, /* each listener does it, its queue as long as the backlog */
+};
+
 /* How the host's connections behave unless an option says otherwise; the names follow the
  * settings of Linux's net.ipv4.tcp_*. l4_tcp_config_init gives the defaults. */
 struct l4_tcp_config {
@@ -46,11 +56,17 @@ struct l4_tcp_config {
 	bool dsack;          /* RFC 2883; default on */
 	bool timestamps;     /* RFC 7323; default on */
 	bool window_scaling; /* RFC 7323; default on */
-	uint8_t ecn;      /* 0 off, 1 ask and accept, 2 accept (default), 3 AccECN ask and accept,
-			   * 4 AccECN accept only */
-	uint8_t fastopen; /* RFC 7413: bit 0 client, bit 1 server; default 0 */
-	bool rfc1337;     /* RST does not end TIME-WAIT; default on (RFC 1337) */
-	bool syncookies;  /* when the backlog is full; default on */
+	uint8_t ecn; /* 0 off, 1 ask and accept, 2 accept (default), 3 AccECN ask and accept,
+		      * 4 AccECN accept only */
+	/* RFC 7413, L4_FASTOPEN_*; default 0 */
+	uint16_t fastopen;
+	/* fastopen_key: 16 bytes that every server of one address shares so that each takes the
+	 * others' cookies; without fastopen_key_set the host makes its own. A cookie is the
+	 * SipHash-2-4 under it of the client's and the server's address, as Linux has it. */
+	bool fastopen_key_set;
+	uint8_t fastopen_key[16];
+	bool rfc1337;                      /* RST does not end TIME-WAIT; default on (RFC 1337) */
+	bool syncookies;                   /* when the backlog is full; default on */
 	bool slow_start_after_idle;        /* RFC 5681 4.1; default on */
 	bool abort_on_overflow;            /* RST when the accept queue is full; default off */
 	bool autocorking, moderate_rcvbuf; /* buffer auto-tuning; default on (corking off) */
@@ -71,6 +87,7 @@ struct l4_tcp_config {
 	uint32_t retries1, retries2; /* R1 and R2 of RFC 9293 3.8.3 in retransmissions: 3 and 15 */
 	uint32_t orphan_retries;     /* after close; default 8 */
 	uint32_t reordering;         /* duplicate ACK threshold, default 3 */
+	uint32_t min_tso_segs;       /* segments of a burst at least, 1 to 45; default 2 */
 	l4_time rto_min, rto_max,
 	    rto_init;                   /* default 200 ms, 60 s (RFC 6298: at least 60 s), 1 s */
 	l4_time delack_min, delack_max; /* default 40 ms and 200 ms */

@@ -47,6 +47,7 @@ static const struct row rows[] = {
 	{ "tcp_retries2", K_U32, AT(retries2), 0 },
 	{ "tcp_orphan_retries", K_U32, AT(orphan_retries), 0 },
 	{ "tcp_reordering", K_U32, AT(reordering), 0 },
+	{ "tcp_min_tso_segs", K_U32, AT(min_tso_segs), 0 },
 	{ "tcp_fin_timeout", K_TIME, AT(fin_timeout), L4_SEC },
 	{ "tcp_keepalive_time", K_TIME, AT(keepalive_time), L4_SEC },
 	{ "tcp_keepalive_intvl", K_TIME, AT(keepalive_interval), L4_SEC },
@@ -151,11 +152,11 @@ static int set_row(struct l4_tcp_config *c, const struct row *r, const char *val
 	return 1;
 }
 
-/* "min default max". */
+/* "min default max", with spaces or commas between them. */
 static int set_three(const char *value, uint32_t *min, uint32_t *def, uint32_t *max)
 {
 	unsigned long a, b, c;
-	if (sscanf(value, "%lu %lu %lu", &a, &b, &c) != 3)
+	if (sscanf(value, "%lu%*[ \t,]%lu%*[ \t,]%lu", &a, &b, &c) != 3)
 		return L4_EINVAL;
 	*min = a > UINT32_MAX ? UINT32_MAX : (uint32_t)a;
 	*def = b > UINT32_MAX ? UINT32_MAX : (uint32_t)b;
@@ -186,6 +187,19 @@ static int set_congestion(struct l4_tcp_config *c, const char *value)
 	return 1;
 }
 
+/* "00112233-44556677-8899aabb-ccddeeff": four words, each stored least significant byte first. */
+static int set_fastopen_key(struct l4_tcp_config *c, const char *value)
+{
+	unsigned w[4];
+	char end;
+	if (sscanf(value, "%8x-%8x-%8x-%8x%c", &w[0], &w[1], &w[2], &w[3], &end) < 4)
+		return L4_EINVAL;
+	for (unsigned i = 0; i < 16; i++)
+		c->fastopen_key[i] = (uint8_t)(w[i / 4] >> 8 * (i % 4));
+	c->fastopen_key_set = true;
+	return 1;
+}
+
 /* What is no plain member of the configuration. */
 static int set_special(struct l4_settings *s, const char *full, const char *name, const char *value)
 {
@@ -196,6 +210,8 @@ static int set_special(struct l4_settings *s, const char *full, const char *name
 		return set_ecn(c, name, value);
 	if (!strcmp(name, "tcp_congestion_control") || !strcmp(name, "cc.algorithm"))
 		return set_congestion(c, value);
+	if (!strcmp(name, "tcp_fastopen_key"))
+		return set_fastopen_key(c, value);
 	if (!strcmp(name, "tcp_rmem"))
 		return set_three(value, &c->rcvbuf_min, &c->rcvbuf_default, &c->rcvbuf_max);
 	if (!strcmp(name, "tcp_wmem"))
@@ -221,7 +237,7 @@ static int set_special(struct l4_settings *s, const char *full, const char *name
 	if (!ok)
 		return L4_EINVAL;
 	if (!strcmp(name, "tcp_fastopen"))
-		c->fastopen = (uint8_t)(v & 3);
+		c->fastopen = (uint16_t)v;
 	else if (!strcmp(name, "tcp_recovery"))
 		c->rack = v & 1;
 	else if (!strcmp(name, "rfc1323"))
@@ -229,9 +245,9 @@ static int set_special(struct l4_settings *s, const char *full, const char *name
 	else if (!strcmp(name, "delayed_ack"))
 		c->delack_min = c->delack_max = v ? c->delack_max : 0;
 	else if (!strcmp(name, "fastopen.client_enable"))
-		c->fastopen = (uint8_t)((c->fastopen & 2) | (v ? 1 : 0));
+		c->fastopen = (uint16_t)((c->fastopen & ~1u) | (v ? 1 : 0));
 	else if (!strcmp(name, "fastopen.server_enable"))
-		c->fastopen = (uint8_t)((c->fastopen & 1) | (v ? 2 : 0));
+		c->fastopen = (uint16_t)((c->fastopen & ~2u) | (v ? 2 : 0));
 	else if (!strcmp(name, "ip_default_ttl"))
 		s->host.ttl = (uint8_t)v;
 	else if (!strcmp(name, "icmp_echo_ignore_all"))

@@ -70,6 +70,8 @@ struct l4_call {
 	const char *path;
 	/* progress */
 	bool started, has_deadline;
+	bool
+	    opens; /* a blocking send whose data went with the SYN: its result is the handshake's */
 	size_t done;
 	l4_time deadline;
 	/* result, when done */

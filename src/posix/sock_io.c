@@ -344,15 +344,16 @@ static bool send_pipe(struct l4_sock *k, struct l4_call *c, l4_time now)
 /* Nothing more can be sent: the error that ended it, else EPIPE. */
 static bool send_over(struct l4_socks *s, struct l4_sock *k, struct l4_call *c, int64_t r)
 {
-	if (c->done)
+	if (c->done && !c->opens)
 		return l4_call_end(c, (int64_t)c->done);
+	bool told = k->err_taken;
 	int err = l4_sock_take_error(s, k);
-	if (err)
-		return l4_call_end(c, -err);
-	if (r == L4_EPIPE || r == L4_ENOTCONN || k->err_taken)
-		return l4_call_end(c, -EPIPE);
-	k->err_taken = true;
-	return l4_call_end(c, -l4_sock_errno(r));
+	if (r != L4_EPIPE && r != L4_ENOTCONN &&
+	    !told) { /* what the stack says for the first time */
+		k->err_taken = true;
+		return l4_call_end(c, -l4_sock_errno(r));
+	}
+	return l4_call_end(c, err ? -err : -EPIPE);
 }
 
 static int send_flags(const struct l4_call *c)
@@ -419,7 +420,8 @@ bool l4_call_send(struct l4_socks *s, struct l4_sock *k, struct l4_call *c, l4_t
 		if (r < 0)
 			return l4_call_end(c, r);
 		owned = NULL;
-		opening = r == 0;
+		c->opens = !nonblock; /* such a call ends as the handshake does */
+		opening = r == 0 || c->opens;
 	} else if ((c->a & MSG_FASTOPEN) && opening && !c->started) {
 		free(owned);
 		return l4_call_end(c, -EALREADY);
@@ -427,10 +429,13 @@ bool l4_call_send(struct l4_socks *s, struct l4_sock *k, struct l4_call *c, l4_t
 		r = L4_EAGAIN; /* bytes are taken when the connection stands */
 	} else {
 		r = l4_tcp_send(s->host, k->ep, data, total - c->done, send_flags(c), now);
+		c->opens = c->opens && r < 0 && r != L4_EAGAIN;
 	}
 	free(owned);
-	if (r > 0)
+	if (r > 0 && k->fo_deferred) {
 		k->fo_deferred = false;
+		c->opens = opening = !nonblock;
+	}
 	if (r > 0) {
 		c->done += (size_t)r;
 		k->written += (uint64_t)r;

@@ -379,8 +379,11 @@ struct l4_tcp {
 	l4_time mtu_probe_time;
 
 	/* Fast Open (fastopen.c) */
-	bool fo_syn_data; /* data went with the SYN */
-	bool fo_request;  /* ask for a cookie */
+	bool fo_syn_data;  /* data went with our SYN */
+	bool fo_child;     /* made by a SYN that opened fast: data may flow in SYN-RECEIVED */
+	l4_ep fo_listener; /* of fo_child: where it counts as pending */
+	bool fo_request;   /* the SYN opens fast */
+	uint8_t fo_ask;    /* enum l4_fo_option: the option that asks for or shows a cookie */
 	uint8_t fo_cookie_len;
 	uint8_t fo_cookie[16];
 	uint8_t fo_fail;
@@ -472,6 +475,8 @@ struct l4_listener {
 	struct l4_tcp *acc_head, *acc_tail;
 	l4_time cookie_until; /* cookies were sent lately: check ACKs for them */
 	uint32_t fo_pending;  /* Fast Open connections not yet acknowledged */
+	bool fo_key_set;      /* L4_TCPOPT_FASTOPEN_KEY */
+	uint8_t fo_key[16];
 };
 
 struct l4_slot {
@@ -485,9 +490,11 @@ struct l4_slot {
 struct l4_fo_entry { /* Fast Open cookies learned, by server */
 	struct l4_addr addr;
 	uint8_t len;
+	uint8_t ask;    /* enum l4_fo_option */
+	uint8_t losses; /* in a row, of SYNs with data */
+	bool used, exp_tried;
 	uint8_t cookie[16];
 	uint16_t mss;
-	uint8_t failures;
 	l4_time when;
 };
 #define L4_FO_CACHE 64u
@@ -505,7 +512,7 @@ struct l4_tcp_stack {
 	struct l4_tcp_env env;
 	struct l4_tcp_config cfg;
 	struct l4_host_limits lim;
-	uint8_t key_hash[16], key_isn[16], key_port[16], key_cookie[16];
+	uint8_t key_hash[16], key_isn[16], key_port[16], key_cookie[16], key_fo[16];
 	l4_time now;               /* latest time seen */
 	struct l4_wheel wheel;     /* connections, and TIME-WAIT's one node */
 	struct l4_wheel req_wheel; /* half-open records */
@@ -601,6 +608,8 @@ void l4_tcp_tlp_on_ack(struct l4_tcp *c, const struct l4_ack *a, uint32_t ack);
 int64_t l4_sndbuf_append(struct l4_tcp *c, const void *data, size_t len);
 int l4_sndbuf_append_zc(struct l4_tcp *c, const void *data, size_t len, uint64_t token);
 void l4_sndbuf_eor(struct l4_tcp *c);
+/* Whether the bytes just taken by l4_sndbuf_pieces, up to end, end a record (L4_SEND_EOR). */
+bool l4_sndbuf_ends_record(const struct l4_tcp *c, uint32_t end);
 void l4_sndbuf_ack(struct l4_tcp *c, uint32_t una); /* lets go of what is acknowledged */
 void l4_sndbuf_clear(struct l4_tcp *c);
 /* Pieces for [seq, seq+len); returns how many, and in *len the bytes they hold (may be fewer when
@@ -722,10 +731,20 @@ uint32_t l4_tcp_isn(struct l4_tcp_stack *ts, const struct l4_endpoint *local,
 uint32_t l4_tcp_ts_offset(
     struct l4_tcp_stack *ts, const struct l4_endpoint *local, const struct l4_endpoint *remote);
 int l4_tcp_pick_port(struct l4_tcp_stack *ts, struct l4_tcp *c, l4_time now);
-void l4_fo_cookie_make(struct l4_tcp_stack *ts, const struct l4_addr *client, uint8_t out[8]);
-struct l4_fo_entry *l4_fo_find(struct l4_tcp_stack *ts, const struct l4_addr *server);
-void l4_fo_learn(struct l4_tcp_stack *ts, const struct l4_addr *server, const struct l4_tcp_opts *o,
-    l4_time now);
+void l4_fo_init(struct l4_tcp_stack *ts);
+enum l4_fo_option { L4_FO_ASK_STD, L4_FO_ASK_EXP, L4_FO_ASK_NONE };
+/* What a SYN to listener l gets: see fastopen.c. */
+enum l4_fo_answer { L4_FO_NO, L4_FO_OPEN, L4_FO_COOKIE };
+enum l4_fo_answer l4_fo_judge(struct l4_tcp *l, const struct l4_seg *s, struct l4_tcp_opts *cookie);
+/* Bytes of data that the SYN of c may carry. */
+uint32_t l4_fo_room(const struct l4_tcp *c);
+bool l4_fo_ask(struct l4_tcp *c, const struct l4_addr *server, l4_time now);
+/* c, opened fast by its peer, leaves SYN-RECEIVED (RFC 7413 5.1: PendingFastOpenRequests). */
+void l4_fo_settled(struct l4_tcp *c);
+/* The SYN with data does not get through: an ordinary one, at once. */
+void l4_fo_give_up(struct l4_tcp *c, l4_time now);
+/* What the SYN-ACK tells about the server, kept for the next connection. */
+void l4_fo_learn(struct l4_tcp *c, const struct l4_tcp_opts *o, uint32_t ack, l4_time now);
 void l4_ecn_on_segment(struct l4_tcp *c, const struct l4_seg *s);
 void l4_ecn_on_ack(struct l4_tcp *c, const struct l4_seg *s, struct l4_ack *a);
 uint16_t l4_ecn_flags(struct l4_tcp *c, bool data, bool retx);

@@ -23,6 +23,8 @@ static void on_error(
 		/* RFC 5927 7.2: smaller than what is in flight, or it is a lie */
 		uint32_t got = ts->env.set_pmtu(ts->env.ctx, &c->remote, mtu, now);
 		l4_pmtu_reduced(c, got, now);
+		if (c->state == L4_TCP_SYN_SENT && c->fo_syn_data)
+			l4_fo_give_up(c, now);
 		return;
 	}
 	if (opening && hard) {

@@ -109,6 +109,8 @@ void l4_tcp_established(struct l4_tcp *c, l4_time now)
 	}
 	l4_hystart_reset(c);
 	l4_tcp_start_keepalive(c, now);
+	if (c->shut_wr) /* RFC 9293 3.10.4: a CLOSE in SYN-RECEIVED waited for this */
+		l4_tcp_set_state(c, L4_TCP_FIN_WAIT_1);
 	c->connected_event = true;
 	l4_tcp_event(c, L4_EV_CONNECTED | L4_EV_WRITABLE);
 	c->app_wants_write = false;
@@ -189,8 +191,8 @@ static void in_syn_sent(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 	    ecn == 3 && f != L4_TCPF_ECE && f != 0 && f != (L4_TCPF_ECE | L4_TCPF_CWR | L4_TCPF_AE);
 	l4_ecn_negotiated(c, (ecn == 1 || ecn == 3) && f == L4_TCPF_ECE, acc, s->tos & 3);
 	syn_rtt(c, s);
-	if (c->fo_request && !c->fo_fail)
-		l4_fo_learn(c->ts, &c->remote.addr, &h->opts, now);
+	if (c->fo_request && c->fo_ask != L4_FO_ASK_NONE)
+		l4_fo_learn(c, &h->opts, h->ack, now);
 	c->snd_una = h->ack;
 	c->bytes_acked = 0;
 	l4_tcp_established(c, now);
@@ -466,15 +468,13 @@ static bool in_syn_received(struct l4_tcp *c, const struct l4_seg *s, l4_time no
 		l4_tcp_send_rst_reply(c->ts, s, L4_WHY_RST_STATE, now);
 		return false;
 	}
-	if (!c->fo_syn_data || c->snd_una == c->iss)
+	if (!c->fo_child || c->snd_una == c->iss)
 		c->snd_una = c->iss + 1;
 	c->snd_wnd = (uint32_t)s->h.wnd << c->snd_wscale;
 	c->max_wnd = c->snd_wnd > c->max_wnd ? c->snd_wnd : c->max_wnd;
 	c->snd_wl1 = s->h.seq;
 	c->snd_wl2 = s->h.ack;
 	syn_rtt(c, s);
-	if (c->parent && c->fo_syn_data && c->parent->lst && c->parent->lst->fo_pending)
-		c->parent->lst->fo_pending--;
 	l4_tcp_established(c, now);
 	return true;
 }

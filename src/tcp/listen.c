@@ -102,7 +102,9 @@ static uint32_t first_window(const struct l4_tcp *l, uint32_t mss)
 	return w < 65535 ? w : 65535; /* a SYN's window is never scaled (RFC 7323 2.2) */
 }
 
-static void send_synack(struct l4_tcp_req *r, unsigned why, l4_time now)
+/* fo: a Fast Open cookie to give, or NULL. */
+static void send_synack(
+    struct l4_tcp_req *r, unsigned why, const struct l4_tcp_opts *fo, l4_time now)
 {
 	struct l4_tcp_stack *ts = r->listener->ts;
 	struct l4_tcp *l = r->listener;
@@ -125,6 +127,11 @@ static void send_synack(struct l4_tcp_req *r, unsigned why, l4_time now)
 	o.h.opts.wscale = window_scale(l);
 	o.h.opts.ts_val = l4_tcp_ts_now(ts, now) + r->ts_offset;
 	o.h.opts.ts_ecr = r->ts_recent;
+	if (fo) {
+		o.h.opts.present |= fo->present;
+		o.h.opts.fo_len = fo->fo_len;
+		memcpy(o.h.opts.fo_cookie, fo->fo_cookie, fo->fo_len);
+	}
 	if (r->accecn) /* RFC 9768 3.1.2: echoes how the SYN's IP header arrived */
 		o.h.flags |= r->ecn_syn_ect == 0   ? L4_TCPF_CWR
 			     : r->ecn_syn_ect == 1 ? L4_TCPF_CWR | L4_TCPF_ECE
@@ -149,7 +156,7 @@ void l4_tcp_req_timer(struct l4_tcp_req *r, l4_time now)
 	}
 	r->retries++;
 	if (!r->acked) /* with DEFER_ACCEPT the peer has acknowledged: silence until its data */
-		send_synack(r, L4_WHY_SYNACK_RTX, now);
+		send_synack(r, L4_WHY_SYNACK_RTX, NULL, now);
 	l4_time t = ts->cfg.rto_init << r->retries;
 	l4_wheel_add(&ts->req_wheel, &r->wheel, now + (t < ts->cfg.rto_max ? t : ts->cfg.rto_max));
 }
@@ -283,26 +290,15 @@ static bool lives(struct l4_tcp *c)
 static bool fast_open(struct l4_tcp *l, const struct l4_seg *s, struct l4_tcp_req *r, l4_time now)
 {
 	struct l4_tcp_stack *ts = l->ts;
-	uint8_t good[8];
-	if (!(ts->cfg.fastopen & 2) || !l->opt_fo_queue || !(s->h.opts.present & L4_TCPO_FASTOPEN))
-		return false;
-	if (l->lst->fo_pending >= l->opt_fo_queue || l->lst->n_accept >= l->lst->backlog) {
-		ts->ctr.fastopen_passive_fail++;
-		return false;
-	}
-	l4_fo_cookie_make(ts, &s->src.addr, good);
-	bool match = s->h.opts.fo_len == 8 && !memcmp(good, s->h.opts.fo_cookie, 8);
-	if (!match) {
-		ts->ctr.fastopen_cookie_reqd++;
-		return false;
-	}
 	struct l4_tcp *c = make_conn(l, r, now);
 	if (!c)
 		return false;
 	/* RFC 7413 4.2.2: the data is given to the application before the handshake ends */
 	ts->ctr.fastopen_passive++;
 	l->lst->fo_pending++;
-	c->fo_syn_data = true;
+	c->fo_child = true;
+	c->fo_listener = l->ep;
+	c->syn_data_acked = s->len > 0;
 	c->send_syn = true;
 	l4_tcp_hash_add(ts, &c->h, l4_tcp_hash(ts, &c->local, &c->remote));
 	l4_tcp_sync_mss(c);
@@ -375,11 +371,13 @@ static void in_syn(struct l4_tcp *l, const struct l4_seg *s, l4_time now)
 		tmp.ecn_ok = tmp.ecn_ok && tmp.ts_ok;
 		ts->ctr.syncookies_sent++;
 		q->cookie_until = now + 4 * 64 * L4_SEC;
-		send_synack(&tmp, L4_WHY_SYN_COOKIE, now);
+		send_synack(&tmp, L4_WHY_SYN_COOKIE, NULL, now);
 		return;
 	}
 	tmp.iss = l4_tcp_isn(ts, &tmp.local, &tmp.remote, now);
-	if (fast_open(l, s, &tmp, now)) {
+	struct l4_tcp_opts cookie;
+	enum l4_fo_answer fo = l4_fo_judge(l, s, &cookie);
+	if (fo == L4_FO_OPEN && fast_open(l, s, &tmp, now)) {
 		l4_tcp_free(ts, r, sizeof *r);
 		return;
 	}
@@ -395,7 +393,7 @@ static void in_syn(struct l4_tcp *l, const struct l4_seg *s, l4_time now)
 	q->n_half++;
 	ts->n_req++;
 	l4_tcp_hash_add(ts, &r->h, l4_tcp_hash(ts, &r->local, &r->remote));
-	send_synack(r, L4_WHY_SYNACK, now);
+	send_synack(r, L4_WHY_SYNACK, fo == L4_FO_COOKIE ? &cookie : NULL, now);
 	l4_wheel_add(&ts->req_wheel, &r->wheel, now + ts->cfg.rto_init);
 }
 
@@ -492,7 +490,7 @@ void l4_tcp_req_input(struct l4_tcp_req *r, const struct l4_seg *s, l4_time now)
 		return;
 	}
 	if (!rst && (h->flags & (L4_TCPF_SYN | L4_TCPF_ACK)) == L4_TCPF_SYN && h->seq == r->irs) {
-		send_synack(r, L4_WHY_SYNACK_RTX, now); /* the SYN again: ours was lost */
+		send_synack(r, L4_WHY_SYNACK_RTX, NULL, now); /* the SYN again: ours was lost */
 		return;
 	}
 	/* RFC 9293 3.10.7.4, first: the window starts at irs + 1 */

@@ -32,6 +32,7 @@ void l4_tcp_config_init(struct l4_tcp_config *c)
 		.retries2 = 15,
 		.orphan_retries = 8,
 		.reordering = 3,
+		.min_tso_segs = 2,
 		.rto_min = 200 * L4_MSEC,
 		.rto_max = 60 * L4_SEC,
 		.rto_init = L4_SEC,

@@ -221,21 +221,18 @@ static int pull_syn(struct l4_tcp *c, struct l4_seg_out *o, l4_time now)
 		      : active       ? L4_WHY_SYN
 				     : L4_WHY_SYNACK;
 	o->why.a = c->syn_retries;
-	if (active && c->fo_request && !c->fo_fail) {
-		op->present |= L4_TCPO_FASTOPEN;
-		op->fo_len = c->fo_cookie_len;
-		memcpy(op->fo_cookie, c->fo_cookie, c->fo_cookie_len);
+	if (active && c->fo_request && !c->syn_retries) {
+		if (c->fo_ask != L4_FO_ASK_NONE) {
+			op->present |=
+			    c->fo_ask == L4_FO_ASK_EXP ? L4_TCPO_FASTOPEN_EXP : L4_TCPO_FASTOPEN;
+			op->fo_len = c->fo_cookie_len;
+			memcpy(op->fo_cookie, c->fo_cookie, c->fo_cookie_len);
+		}
 		/* RFC 7413 4.2.1: with a cookie, data goes along */
-		if (c->fo_cookie_len && l4_seq_lt(c->iss + 1, c->snd_end) && !c->syn_retries) {
-			uint32_t mss = c->snd_mss > 40 ? c->snd_mss - 40u + 12u : c->snd_mss;
-			uint32_t len = c->snd_end - (c->iss + 1);
-			int ol = l4_tcp_opts_len(op, true);
-			uint32_t room = c->path.mtu - ip_hdr(c) - 20 - (uint32_t)(ol > 0 ? ol : 40);
-			if (c->mss_peer && c->mss_peer < room)
-				mss = c->mss_peer;
-			else
-				mss = room;
-			len = len < mss ? len : mss;
+		if ((c->fo_cookie_len || c->fo_ask == L4_FO_ASK_NONE) &&
+		    l4_seq_lt(c->iss + 1, c->snd_end) && !c->syn_retries) {
+			uint32_t len = c->snd_end - (c->iss + 1), room = l4_fo_room(c);
+			len = len < room ? len : room;
 			if (l4_sb_push(c, c->iss + 1, len, now) == 0) {
 				o->n_pieces = l4_sndbuf_pieces(
 				    c, c->iss + 1, &len, o->pieces, L4_FRAME_PIECES - 1);
@@ -261,13 +258,17 @@ static int pull_syn(struct l4_tcp *c, struct l4_seg_out *o, l4_time now)
 
 /* --- Data --- */
 
-/* Segments that may leave in one go (about a millisecond at the present rate, two at least). */
+/* Segments that may leave in one go (about a millisecond at the present rate, min_tso_segs at
+ * least). */
 static uint32_t burst_limit(const struct l4_tcp *c)
 {
 	uint32_t max = c->path.gso_max ? c->path.gso_max : 65535;
 	max = (max - ip_hdr(c) - HDR_MAX) / c->snd_mss;
+	uint32_t min = c->ts->cfg.min_tso_segs, half = c->cwnd > 2 ? c->cwnd / 2 : 1;
+	if (max > half)
+		max = half; /* what is in flight comes back in two parts at least */
 	if (!c->srtt)
-		return max < 2 ? max : 2;
+		return max < min ? max : min;
 	uint64_t rate = c->pacing_rate;
 	if (!rate)
 		rate =
@@ -278,8 +279,8 @@ static uint32_t burst_limit(const struct l4_tcp *c)
 	if (r < 16)
 		bytes += 65536u >> r;
 	uint64_t n = bytes / c->snd_mss;
-	if (n < 2)
-		n = 2;
+	if (n < min)
+		n = min;
 	if (n > max)
 		n = max;
 	return n ? (uint32_t)n : 1;
@@ -358,7 +359,7 @@ static int pull_rtx(struct l4_tcp *c, struct l4_seg_out *o, uint32_t i, l4_time 
 	o->len = len;
 	if (len && l4_seq_leq(c->push_seq, t->seq + len) && l4_seq_gt(c->push_seq, t->seq))
 		o->h.flags |= L4_TCPF_PSH;
-	else if (len && t->seq + len == c->snd_end)
+	else if (len && (t->seq + len == c->snd_end || l4_sndbuf_ends_record(c, t->seq + len)))
 		o->h.flags |= L4_TCPF_PSH;
 	o->h.flags |= l4_ecn_flags(c, false, true);
 	o->why = c->rtx_why;
@@ -550,7 +551,8 @@ static int pull_new(struct l4_tcp *c, struct l4_seg_out *o, l4_time now, bool tl
 	uint32_t segs = (len + mss - 1) / mss;
 	c->burst_left = segs >= c->burst_left ? 0 : (uint16_t)(c->burst_left - segs);
 	if ((l4_seq_gt(c->push_seq, c->snd_nxt) && l4_seq_leq(c->push_seq, end)) ||
-	    end == c->snd_end || (c->burst_left == 0 && c->burst_multi))
+	    end == c->snd_end || (c->burst_left == 0 && c->burst_multi) ||
+	    l4_sndbuf_ends_record(c, end))
 		o->h.flags |= L4_TCPF_PSH;
 	bool fin = fin_waits && end == c->snd_end;
 	if (fin) {
@@ -674,7 +676,7 @@ static bool may_send_data(const struct l4_tcp *c)
 	case L4_TCP_LAST_ACK:
 		return true;
 	case L4_TCP_SYN_RECEIVED:
-		return c->fo_syn_data && !c->send_syn; /* Fast Open server (RFC 7413 4.2.2) */
+		return c->fo_child && !c->send_syn; /* Fast Open server (RFC 7413 4.2.2) */
 	case L4_TCP_SYN_SENT:
 	case L4_TCP_FIN_WAIT_2:
 	case L4_TCP_TIME_WAIT:

@@ -206,6 +206,16 @@ static uint32_t find_span(const struct l4_sndbuf *b, uint32_t seq)
 	return lo;
 }
 
+/* Asked right after l4_sndbuf_pieces, whose last span the hint names. */
+bool l4_sndbuf_ends_record(const struct l4_tcp *c, uint32_t end)
+{
+	const struct l4_sndbuf *b = &c->snd;
+	if (b->hint >= b->n)
+		return false;
+	const struct l4_span *s = span_at(b, b->hint);
+	return s->eor && s->seq + s->len == end;
+}
+
 uint32_t l4_sndbuf_pieces(
     struct l4_tcp *c, uint32_t seq, uint32_t *len, struct l4_piece *out, uint32_t max)
 {

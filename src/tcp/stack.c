@@ -485,6 +485,8 @@ void l4_tcp_set_state(struct l4_tcp *c, uint8_t state)
 		return;
 	assert(moves[c->state] & BIT(state));
 	l4_tcp_trace(c, L4_TRACE_TCP_STATE, 0, c->state, state, 0, 0);
+	if (c->state == L4_TCP_SYN_RECEIVED && c->fo_child)
+		l4_fo_settled(c);
 	c->state = state;
 }
 
@@ -537,6 +539,7 @@ int l4_tcp_stack_new(struct l4_tcp_stack **out, const struct l4_tcp_env *env,
 	memcpy(ts->key_isn, secret + 16, 16);
 	memcpy(ts->key_port, secret + 32, 16);
 	memcpy(ts->key_cookie, secret + 48, 16);
+	l4_fo_init(ts);
 	ts->now = now;
 	ts->free_slot = UINT32_MAX;
 	ts->n_buckets = BUCKETS_MIN;

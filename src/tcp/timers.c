@@ -52,10 +52,9 @@ static l4_time clamp_user_timeout(const struct l4_tcp *c, l4_time now, l4_time t
 void l4_tcp_rearm_rto(struct l4_tcp *c, l4_time now)
 {
 	if (c->sb.n || c->send_syn) {
-		c->rtx_mode =
-		    c->state == L4_TCP_SYN_SENT || (c->state == L4_TCP_SYN_RECEIVED && !c->sb.n)
-			? L4_RTX_SYN
-			: L4_RTX_RTO;
+		c->rtx_mode = c->state == L4_TCP_SYN_SENT || c->state == L4_TCP_SYN_RECEIVED
+				  ? L4_RTX_SYN
+				  : L4_RTX_RTO;
 		l4_tcp_arm(
 		    c, L4_TIMER_RTX, now + clamp_user_timeout(c, now, backed_off(c, c->rto)));
 		return;

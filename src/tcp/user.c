@@ -173,7 +173,7 @@ static void forget(struct l4_tcp *c)
 	memset(&c->rack, 0, sizeof c->rack);
 	l4_recovery_init(c);
 	c->iss = c->irs = c->rcv_nxt = c->rcv_wup = 0;
-	c->rcv_fin_seen = c->syn_data_acked = c->fo_syn_data = c->fo_request = false;
+	c->rcv_fin_seen = c->syn_data_acked = c->fo_syn_data = c->fo_child = c->fo_request = false;
 	c->first_rtx_time = c->probe_start = c->last_data_in = c->last_data_out = 0;
 	c->rtx_why.code = 0;
 }
@@ -289,23 +289,6 @@ static int open_active(
 	return 0;
 }
 
-/* Asks for Fast Open on the SYN; true when a cookie for that server is known (RFC 7413 4.1.3). */
-static bool ask_fastopen(
-    struct l4_tcp_stack *ts, struct l4_tcp *c, const struct l4_endpoint *remote)
-{
-	if (!(ts->cfg.fastopen & 1))
-		return false;
-	struct l4_fo_entry *f = l4_fo_find(ts, &remote->addr);
-	c->fo_request = true;
-	if (!f)
-		return false;
-	c->fo_cookie_len = f->len;
-	memcpy(c->fo_cookie, f->cookie, f->len);
-	if (f->mss) /* RFC 7413 4.1.3.2: what the server's MSS was */
-		c->mss_peer = f->mss;
-	return true;
-}
-
 int l4_tcps_connect(
     struct l4_tcp_stack *ts, l4_ep ep, const struct l4_endpoint *remote, l4_time now)
 {
@@ -316,7 +299,7 @@ int l4_tcps_connect(
 	int e = open_active(ts, c, remote, ts->now);
 	if (e < 0)
 		return e;
-	if (c->opt_fo_connect && ask_fastopen(ts, c, remote)) {
+	if (c->opt_fo_connect && l4_fo_ask(c, &remote->addr, ts->now)) {
 		l4_tcp_set_state(c, L4_TCP_SYN_SENT); /* the SYN waits for the first send */
 		return 1;
 	}
@@ -386,6 +369,10 @@ int64_t l4_tcps_send(
 		c->app_wants_write = true;
 		return L4_EAGAIN;
 	}
+	bool opens = c->state == L4_TCP_SYN_SENT && c->opt_fo_connect && !c->send_syn &&
+		     !c->syn_retries && c->timer[L4_TIMER_RTX] == L4_TIME_NEVER;
+	if (opens && room > l4_fo_room(c))
+		room = l4_fo_room(c);
 	size_t take = len < room ? len : room;
 	int64_t n = l4_sndbuf_append(c, data, take);
 	if (n <= 0) { /* the budget of the host: as if the buffer were full */
@@ -396,8 +383,7 @@ int64_t l4_tcps_send(
 		flags &= ~L4_SEND_URGENT;
 		c->app_wants_write = true;
 	}
-	if (c->state == L4_TCP_SYN_SENT && c->opt_fo_connect && !c->send_syn && !c->syn_retries &&
-	    c->timer[L4_TIMER_RTX] == L4_TIME_NEVER)
+	if (opens)
 		start_syn(c, ts->now);
 	after_send(c, flags, ts->now);
 	return n;
@@ -435,11 +421,13 @@ int64_t l4_tcps_sendto(struct l4_tcp_stack *ts, l4_ep ep, const struct l4_endpoi
 	int e = open_active(ts, c, remote, ts->now);
 	if (e < 0)
 		return e;
-	if (!ask_fastopen(ts, c, remote) && flags & L4_SEND_FASTOPEN && len) {
+	if (!l4_fo_ask(c, &remote->addr, ts->now) && flags & L4_SEND_FASTOPEN && len) {
 		start_syn(c, ts->now); /* only in the SYN, says the caller: it keeps the data */
 		return L4_EAGAIN;
 	}
 	size_t take = len < l4_sndbuf_room(c) ? len : l4_sndbuf_room(c);
+	if (c->fo_request && take > l4_fo_room(c))
+		take = l4_fo_room(c);
 	int64_t n = take ? l4_sndbuf_append(c, data, take) : 0;
 	if (n < 0) { /* the SYN goes alone */
 		l4_tcp_starve(c);
@@ -617,8 +605,6 @@ static void queue_fin(struct l4_tcp *c, l4_time now)
 	c->shut_wr = true;
 	c->push_seq = c->snd_end;
 	if (c->state == L4_TCP_ESTABLISHED)
-		l4_tcp_set_state(c, L4_TCP_FIN_WAIT_1);
-	else if (c->state == L4_TCP_SYN_RECEIVED && c->passive)
 		l4_tcp_set_state(c, L4_TCP_FIN_WAIT_1);
 	else if (c->state == L4_TCP_CLOSE_WAIT)
 		l4_tcp_set_state(c, L4_TCP_LAST_ACK);
