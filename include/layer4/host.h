@@ -56,7 +56,7 @@ struct l4_host_config {
 	l4_time now;
 	uint8_t ttl;        /* default hop limit, 64 */
 	bool icmp_echo;     /* answer echo requests; default on */
-	uint32_t icmp_rate; /* ICMP errors a second, default 1000 with a burst of 50 */
+	uint32_t icmp_rate; /* ICMP errors a second, default 1000, burst 50; 0: none */
 	bool forwarder;     /* take connections and datagrams for any address: see l4_host_events */
 };
 

@@ -27,6 +27,25 @@ static void set_checksum(
 	memcpy(msg + 2, &csum, 2);
 }
 
+/* Whether the quoted IPv6 packet is an ICMPv6 error or a redirect. The chain of its headers may
+ * have been given up before the upper layer, so it is walked here (RFC 4443 2.4 (e.1), (e.2)). */
+static bool quotes_error6(const uint8_t *quote, uint32_t len)
+{
+	uint8_t next = len >= L4_IP6_HDR_LEN ? quote[6] : L4_PROTO_NONE;
+	uint32_t at = L4_IP6_HDR_LEN;
+	while (len - at >= 8 && (next == L4_PROTO_HOPOPTS || next == L4_PROTO_ROUTING ||
+				    next == L4_PROTO_DSTOPTS || next == L4_PROTO_FRAGMENT)) {
+		uint32_t n = next == L4_PROTO_FRAGMENT ? 8 : 8u * (quote[at + 1] + 1u);
+		if (n > len - at)
+			return false;
+		next = quote[at];
+		at += n;
+	}
+	if (next != L4_PROTO_ICMP6)
+		return false;
+	return len == at || l4_icmp_is_error(true, quote[at]) || quote[at] == L4_ICMP6_REDIRECT;
+}
+
 /* Whether a packet may be answered by an error at all. */
 static bool may_answer(const struct l4_ip *ip, const struct l4_if *ifp, const struct l4_packet *k,
     const uint8_t *quote, uint32_t len, bool link_group, bool group_allowed)
@@ -46,13 +65,15 @@ static bool may_answer(const struct l4_ip *ip, const struct l4_if *ifp, const st
 	if (!group_allowed &&
 	    (link_group || l4_addr_is_multicast(&k->dst) || l4_if_is_broadcast(ifp, &k->dst)))
 		return false;
-	if (k->proto == (v6 ? L4_PROTO_ICMP6 : L4_PROTO_ICMP))
-		return len > l4_at && !l4_icmp_is_error(v6, quote[l4_at]);
-	return true;
+	if (v6)
+		return !quotes_error6(quote, len);
+	return k->proto != L4_PROTO_ICMP || (len > l4_at && !l4_icmp_is_error(v6, quote[l4_at]));
 }
 
 static bool within_limits(struct l4_ip *ip, const struct l4_addr *dst, l4_time now)
 {
+	if (!ip->icmp_rate)
+		return false; /* RFC 4443 3.1: switched off */
 	uint64_t slot = l4_siphash13(ip->key_limit, dst->b, 16) % L4_LIMIT_SLOTS;
 	if (!l4_bucket_take(&ip->icmp_dst[slot], DST_RATE, DST_BURST, now))
 		return false;
@@ -217,7 +238,7 @@ static bool classify6(const struct l4_icmp_hdr *h, struct l4_icmp_report *r)
 		}
 		return true;
 	default:
-		return false;
+		return h->type < 128; /* RFC 4443 2.4 (a): errors yet unknown go up as well */
 	}
 }
 
@@ -293,7 +314,10 @@ static void input6(struct l4_ip *ip, const struct l4_ip_in *in, const struct l4_
 		l4_group_query_input(ip, in);
 		return;
 	default:
-		l4_ip_drop(ip, L4_DROP_ICMP_TYPE, in->ifp->index, in->k.l3_len);
+		if (h->type < 128)
+			error_in(ip, in, h, msg, len);
+		else
+			l4_ip_drop(ip, L4_DROP_ICMP_TYPE, in->ifp->index, in->k.l3_len);
 		return;
 	}
 }

@@ -281,6 +281,9 @@ void l4_ra_input(struct l4_ip *ip, const struct l4_ip_in *in, const struct l4_nd
 	}
 	if ((m->present & L4_NDPO_SLLA) && !l4_mac_is_group(&m->slla))
 		l4_neigh_on_sender(ip, ifp, &in->k.src, &m->slla, false, now);
+	struct l4_neigh *n = l4_neigh_find(ip, ifp, &in->k.src);
+	if (n) /* RFC 4861 6.3.4: whoever advertises is a router */
+		n->router = true;
 	learn_router(ip, ifp, &in->k.src, m, now);
 	for (unsigned i = 0; i < m->prefix_n; i++) {
 		const struct l4_ndp_prefix *p = &m->prefix[i];

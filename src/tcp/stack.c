@@ -674,6 +674,9 @@ int l4_tcp_stack_pull(struct l4_tcp_stack *ts, unsigned ifindex, struct l4_seg_o
 				l4_tcp_done(c, r);
 			continue;
 		}
+		/* RFC 8201 5.2: another user of the path has learned of a smaller MTU */
+		if (c->opt_pmtu && c->path.mtu < c->pmtu)
+			l4_pmtu_reduced(c, c->path.mtu, ts->now);
 		if (l4_tcp_conn_pull(c, o, ts->now)) {
 			/* turn about: the next pull serves the next connection */
 			if (l->head == c && l->tail != c && !c->burst_left) {
