@@ -254,6 +254,8 @@ void scan_rate_on_unused(struct scan_rate *r, unsigned n);
 void scan_rate_on_rtt(struct scan_rate *r, l4_time rtt);
 /* An answer to the given attempt (1 is the first) arrived. */
 void scan_rate_on_answer(struct scan_rate *r, unsigned attempt);
+/* The same for n answers, in front of which `lost` attempts were not answered. */
+void scan_rate_on_answers(struct scan_rate *r, uint64_t n, uint64_t lost);
 void scan_rate_on_drops(struct scan_rate *r, uint64_t n); /* our own receiver lost packets */
 void scan_rate_update(struct scan_rate *r, l4_time now);
 l4_time scan_rate_timeout(const struct scan_rate *r, unsigned attempt);

@@ -79,14 +79,19 @@ enum scan_state scan_state_of(enum scan_type type, uint8_t reason)
 
 bool scan_job_answer(struct scan_job *j, uint64_t probe, uint8_t reason)
 {
-	uint8_t old = j->reasons[probe];
-	bool first = old == SCAN_R_NONE || old == SCAN_R_NO_RESPONSE;
+	bool open = scan_state_of(j->type, reason) == SCAN_OPEN;
+	uint8_t old = __atomic_load_n(&j->reasons[probe], __ATOMIC_RELAXED);
+	bool first;
+	do { /* another thread may have an answer to the same probe */
+		first = old == SCAN_R_NONE || old == SCAN_R_NO_RESPONSE;
+		if (!first && !open)
+			break;
+	} while (!__atomic_compare_exchange_n(
+	    &j->reasons[probe], &old, reason, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
 	if (reason != SCAN_R_NO_RESPONSE) {
 		j->c.answers++;
 		j->c.late += old == SCAN_R_NO_RESPONSE;
 	}
-	if (first || scan_state_of(j->type, reason) == SCAN_OPEN)
-		j->reasons[probe] = reason;
 	return first;
 }
 

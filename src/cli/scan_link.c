@@ -13,6 +13,7 @@
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -132,10 +133,28 @@ int scan_link_open(struct scan_link *l, int ifindex, uint16_t sport, char *error
 	return 0;
 }
 
+static void *close_main(void *arg)
+{
+	close((int)(intptr_t)arg);
+	return NULL;
+}
+
+void scan_close_behind(int fd)
+{
+	pthread_t t;
+	if (pthread_create(&t, NULL, close_main, (void *)(intptr_t)fd) == 0)
+		pthread_detach(t);
+	else
+		close(fd);
+}
+
 void scan_link_close(struct scan_link *l)
 {
 	if (l->fd >= 0)
-		close(l->fd);
+		scan_close_behind(l->fd);
+	if (l->xdp)
+		scan_xdp_close(l->xdp);
+	l->xdp = NULL;
 	if (l->raw_fd >= 0)
 		close(l->raw_fd);
 	if (l->raw6_fd >= 0)
@@ -143,6 +162,22 @@ void scan_link_close(struct scan_link *l)
 	free(l->in);
 	l->in = NULL;
 	l->fd = l->raw_fd = l->raw6_fd = -1;
+}
+
+void scan_link_hurry(struct scan_link *l)
+{
+	if (l->ethernet && !l->xdp)
+		l->xdp = scan_xdp_open(l->ifindex, NULL);
+}
+
+int scan_link_share(struct scan_link *l, const struct scan_link *of, uint16_t sport)
+{
+	*l = *of;
+	l->n_queued = 0;
+	l->fd = l->raw_fd = l->raw6_fd = -1;
+	l->in = inbox_new();
+	l->xdp = of->xdp ? scan_xdp_open(l->ifindex, of->xdp) : NULL;
+	return l->in && open_sockets(l, sport) == 0 ? 0 : -1;
 }
 
 uint8_t *scan_link_next(struct scan_link *l, struct scan_counters *c)
@@ -189,6 +224,15 @@ void scan_link_flush(struct scan_link *l, struct scan_counters *c)
 		flush_raw(l, c);
 		l->n_queued = 0;
 		return;
+	}
+	if (l->xdp && scan_xdp_send(l->xdp, l->frame, l->len, l->n_queued, &c->send_errors) == 0) {
+		l->n_queued = 0;
+		return;
+	}
+	if (l->xdp) {
+		/* Which of them left is not known; twice does no harm. */
+		scan_xdp_close(l->xdp);
+		l->xdp = NULL;
 	}
 	memset(m, 0, l->n_queued * sizeof *m);
 	for (uint32_t i = 0; i < l->n_queued; i++) {

@@ -10,21 +10,25 @@
 #define SCAN_BATCH     256
 #define SCAN_FRAME_MAX 128 /* bytes of a frame that we send */
 
-#define SCAN_INBOX 256  /* packets taken from the kernel at once */
-#define SCAN_SNAP  1024 /* bytes of each that we look at */
+#define SCAN_PORTS_EACH 16   /* source ports of each thread */
+#define SCAN_INBOX      256  /* packets taken from the kernel at once */
+#define SCAN_SNAP       1024 /* bytes of each that we look at */
 
 struct scan_inbox;
+struct scan_xdp;
 
-/* An interface with what sends and receives on it. On Ethernet, frames go out by a packet socket;
- * elsewhere (loopback, tunnels) packets by raw IP sockets. */
+/* An interface with what sends and receives on it. On Ethernet, frames go out by an AF_XDP socket
+ * where there is one, else by a packet socket; elsewhere (loopback, tunnels) packets by raw IP
+ * sockets. */
 struct scan_link {
 	int ifindex;
 	char name[16];
 	bool ethernet;
 	size_t hdr_len; /* bytes of a received frame in front of the IP header */
 	struct l4_mac mac;
-	int fd;     /* packet socket: receives, and sends on Ethernet */
-	int raw_fd; /* raw socket of version 4, elsewhere */
+	int fd;               /* packet socket: receives, and sends on Ethernet */
+	struct scan_xdp *xdp; /* or NULL */
+	int raw_fd;           /* raw socket of version 4, elsewhere */
 	int raw6_fd;
 	struct scan_inbox *in; /* what was received in the last call */
 	uint32_t n_queued;
@@ -54,17 +58,28 @@ struct scan_net {
 	size_t n_groups, cap_groups;
 	struct scan_link *links;
 	size_t n_links;
-	uint16_t sport; /* attempt k is sent from sport + k */
+	uint16_t sport; /* attempt k is sent from sport + k, k < SCAN_PORTS_EACH */
 };
 
 /* scan_route.c */
 int scan_net_init(struct scan_net *n, const struct scan_job *j, char *error, size_t cap);
 void scan_net_fini(struct scan_net *n);
+/* For a second thread: the same groups, but sockets and source ports of its own, so that each
+ * thread gets the answers to what it sent. */
+int scan_net_share(struct scan_net *n, const struct scan_net *of);
+void scan_net_unshare(struct scan_net *n);
 struct scan_group *scan_net_group(struct scan_net *n, const struct l4_addr *a);
 
 /* scan_link.c */
 int scan_link_open(struct scan_link *l, int ifindex, uint16_t sport, char *error, size_t cap);
 void scan_link_close(struct scan_link *l);
+/* Sends faster from now on, where the kernel can. */
+void scan_link_hurry(struct scan_link *l);
+/* Closes a packet or AF_XDP socket on a thread of its own: the kernel waits then until no processor
+ * can still be using it, 10 ms and more, and what waits together waits once. */
+void scan_close_behind(int fd);
+/* The same interface for another thread, with source ports of its own. */
+int scan_link_share(struct scan_link *l, const struct scan_link *of, uint16_t sport);
 /* Room for the next frame to send; flushes when the batch is full. */
 uint8_t *scan_link_next(struct scan_link *l, struct scan_counters *c);
 void scan_link_queue(struct scan_link *l, uint32_t len, bool v6);
@@ -111,6 +126,17 @@ void scan_ask_mac(
 bool scan_learn_mac(struct scan_job *j, struct scan_net *n, struct scan_link *l, uint16_t ethertype,
     const uint8_t *p, size_t len, const struct l4_mac *from, struct l4_addr *whose,
     struct l4_mac *mac);
+
+/* scan_xdp.c */
+
+/* A socket that sends on the interface, or NULL where the kernel or our rights have none. With
+ * `share`, one more for another thread. */
+struct scan_xdp *scan_xdp_open(int ifindex, const struct scan_xdp *share);
+void scan_xdp_close(struct scan_xdp *x);
+/* Sends n frames, at most SCAN_BATCH; 0, or -1 when it sends no more: the socket is of no further
+ * use and some may not have left. `full` counts how often the interface's queue was full. */
+int scan_xdp_send(struct scan_xdp *x, uint8_t (*frame)[SCAN_FRAME_MAX], const uint32_t *len,
+    uint32_t n, uint64_t *full);
 
 /* scan_hosts.c: finds link addresses, and which hosts are up. */
 int scan_hosts_run(

@@ -20,7 +20,7 @@
 
 #include "cli/scan.h"
 
-#define EPOCH_MIN      (2 * L4_MSEC)
+#define EPOCH_MIN      L4_MSEC
 #define EPOCH_MAX      (100 * L4_MSEC)
 #define EPOCH_QUIET    (20 * L4_MSEC) /* between steps up while nothing answers */
 #define EPOCH_PACKETS  100            /* the least that an epoch is judged by */
@@ -78,12 +78,17 @@ void scan_rate_on_rtt(struct scan_rate *r, l4_time rtt)
 	r->srtt += (x - r->srtt) / 8;
 }
 
+void scan_rate_on_answers(struct scan_rate *r, uint64_t n, uint64_t lost)
+{
+	r->answered += n;
+	r->epoch_answered += n;
+	r->lost += lost;
+	r->epoch_lost += lost;
+}
+
 void scan_rate_on_answer(struct scan_rate *r, unsigned attempt)
 {
-	r->answered++;
-	r->epoch_answered++;
-	r->lost += attempt - 1;
-	r->epoch_lost += attempt - 1;
+	scan_rate_on_answers(r, 1, attempt - 1);
 }
 
 void scan_rate_on_unused(struct scan_rate *r, unsigned n)
@@ -124,11 +129,13 @@ static double loss_of_epoch(struct scan_rate *r)
 	return by_attempts > by_share ? by_attempts : by_share;
 }
 
-static void step(struct scan_rate *r)
+static void step(struct scan_rate *r, l4_time age)
 {
+	/* Above twice of what this machine could send the rate says nothing more. */
+	bool used = (double)r->epoch_sent * 2e9 > r->rate * (double)age;
 	double loss = loss_of_epoch(r);
 	if (loss <= r->base_loss + LOSS_TOLERANCE) {
-		r->rate *= r->slow_start ? 2 : 1.5;
+		r->rate *= !used ? 1 : r->slow_start ? 2 : 1.5;
 		r->cut_rate = 0;
 	} else if (r->cut_rate > 0 && loss > 0.7 * r->cut_loss) {
 		r->base_loss = loss > r->base_loss ? loss : r->base_loss;
@@ -151,7 +158,7 @@ void scan_rate_update(struct scan_rate *r, l4_time now)
 	} else if (age < length || r->epoch_sent < EPOCH_PACKETS) {
 		return;
 	} else if (r->epoch_answered) {
-		step(r);
+		step(r, age);
 	} else if (age >= EPOCH_QUIET && age >= length) {
 		r->rate *= 1.25;
 	} else {

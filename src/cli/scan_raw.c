@@ -6,17 +6,16 @@
  * many attempts as the measured loss calls for. Answers are matched by cookie alone, so that even
  * one to a probe given up counts.
  *
- * In larger scans a second thread receives and parses, so that this one only sends: it hands over
- * answers in a ring of which it writes the tail and this one the head, and rings (eventfd) when
- * this one sleeps. */
+ * Larger scans have a worker for each of two processors. A worker sends every second place of the
+ * order from source ports of its own, whose answers its own sockets take in; what is known of the
+ * probes and the rate are common. That is faster than one thread that sends and one that receives:
+ * most of the work is the kernel's, done by whoever sends (on a virtual link even the target's),
+ * nobody has to be woken for an answer, and what one processor wrote no other has to read. */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -24,8 +23,8 @@
 #include "cli/scan_net.h"
 
 #define WAITING_MAX (1u << 20) /* probes that may be under way at once */
-#define RING        32768u     /* answers between the threads; a power of two */
-#define RX_PROBES   10000u     /* a second thread from so many probes on */
+#define WORKERS_MAX 2u
+#define MANY_PROBES 5000u /* from so many on, faster sending and a second worker are worth it */
 
 /* A probe under way. */
 struct wait {
@@ -39,31 +38,32 @@ struct queue {
 	size_t cap, head, n; /* cap is a power of two */
 };
 
-/* What the receiving thread and the sending one share. */
-struct receiver {
-	pthread_t thread;
-	bool running;
-	const struct scan_job *j;
-	struct scan_net *net;
-	int bell; /* eventfd: there are answers */
-	atomic_bool stop, asleep;
-	atomic_size_t head, tail;
-	atomic_ullong forged;
-	atomic_ullong drained; /* all that came before this time has been handed over */
-	struct scan_answer ring[RING];
+/* What the workers share. */
+struct crew {
+	struct scan_job *j;
+	unsigned n;
+	pthread_mutex_t lock; /* of the rest */
+	struct scan_rate rate;
+	l4_time last_look;
+	double rate_reached;
 };
 
-struct raw {
-	struct scan_job *j;
-	struct receiver *rx; /* NULL: this thread receives too */
+struct worker {
+	struct crew *crew;
+	unsigned index;
+	pthread_t thread;
+	struct scan_job job; /* a copy: its counters are ours, what it points to is common */
 	struct scan_net net;
-	struct scan_rate rate;
+	struct scan_rate rate;                 /* as it was when we last looked */
 	struct queue q[SCAN_ATTEMPTS_MAX + 1]; /* by attempt, from 1 */
 	size_t waiting;
 	uint64_t next; /* place in the order */
 	uint64_t timed_probe;
 	l4_time timed_at; /* 0: no probe is being timed */
-	l4_time last_look;
+	/* What the rate has not been told yet. */
+	unsigned unused;
+	uint64_t answered, lost;
+	l4_time rtt; /* 0: none */
 	bool no_memory;
 };
 
@@ -76,7 +76,12 @@ bool scan_raw_allowed(void)
 	return fd >= 0;
 }
 
-static void push(struct raw *s, unsigned attempt, uint64_t probe, l4_time due)
+static uint8_t reason_of(const struct scan_job *j, uint64_t probe)
+{
+	return __atomic_load_n(&j->reasons[probe], __ATOMIC_RELAXED);
+}
+
+static void push(struct worker *s, unsigned attempt, uint64_t probe, l4_time due)
 {
 	struct queue *q = &s->q[attempt];
 	if (q->n == q->cap) {
@@ -96,9 +101,9 @@ static void push(struct raw *s, unsigned attempt, uint64_t probe, l4_time due)
 }
 
 /* Sends one probe; false when its host is down or has no route. */
-static bool send_probe(struct raw *s, uint64_t probe, unsigned attempt, l4_time now)
+static bool send_probe(struct worker *s, uint64_t probe, unsigned attempt, l4_time now)
 {
-	struct scan_job *j = s->j;
+	struct scan_job *j = &s->job;
 	uint64_t host = probe / j->n_ports;
 	if (scan_job_host_is_down(j, host))
 		return false;
@@ -120,9 +125,9 @@ static bool send_probe(struct raw *s, uint64_t probe, unsigned attempt, l4_time 
 	return true;
 }
 
-static void on_answer(struct raw *s, const struct scan_answer *a, l4_time now)
+static void on_answer(struct worker *s, const struct scan_answer *a, l4_time now)
 {
-	struct scan_job *j = s->j;
+	struct scan_job *j = &s->job;
 	int64_t host = scan_targets_find(j->targets, &a->host);
 	int32_t port = j->port_index[a->dport];
 	if (host < 0 || port < 0 || a->is_echo)
@@ -130,11 +135,11 @@ static void on_answer(struct raw *s, const struct scan_answer *a, l4_time now)
 	uint64_t probe = (uint64_t)host * j->n_ports + (uint64_t)port;
 	bool tcp = a->reason == SCAN_R_SYN_ACK || a->reason == SCAN_R_RESET ||
 		   a->reason == SCAN_R_RESET_WINDOW;
-	if (tcp && !j->hosts[host])
-		j->hosts[host] = a->reason;
+	if (tcp && !__atomic_load_n(&j->hosts[host], __ATOMIC_RELAXED))
+		__atomic_store_n(&j->hosts[host], a->reason, __ATOMIC_RELAXED);
 	if (probe == s->timed_probe && s->timed_at && a->attempt == 1) {
-		scan_rate_on_rtt(&s->rate, now - s->timed_at);
-		if (j->host_rtt_ms && j->host_rtt_ms[host] == 0)
+		s->rtt = now - s->timed_at;
+		if (s->index == 0 && j->host_rtt_ms && j->host_rtt_ms[host] == 0)
 			j->host_rtt_ms[host] = (float)((double)(now - s->timed_at) / 1e6);
 		s->timed_at = 0;
 	}
@@ -148,132 +153,12 @@ static void on_answer(struct raw *s, const struct scan_answer *a, l4_time now)
 	}
 	/* ICMP errors are rate-limited by design: their absence tells nothing of the link. */
 	if (scan_job_answer(j, probe, a->reason) && tcp)
-		scan_rate_on_answer(&s->rate, a->attempt);
+		s->answered++, s->lost += a->attempt - 1;
 }
 
-/* --- the receiving thread ------------------------------------------------------------------ */
-
-static void hand_over(struct receiver *r, const struct scan_answer *a)
+static unsigned receive(struct worker *s, l4_time now)
 {
-	size_t tail = atomic_load_explicit(&r->tail, memory_order_relaxed);
-	while (tail - atomic_load_explicit(&r->head, memory_order_acquire) == RING &&
-	       !atomic_load(&r->stop)) {
-		/* The sender is busy; the kernel keeps what comes meanwhile. */
-		struct timespec ts = { .tv_nsec = 20000 };
-		nanosleep(&ts, NULL);
-	}
-	r->ring[tail % RING] = *a;
-	atomic_store_explicit(&r->tail, tail + 1, memory_order_release);
-}
-
-static void *receiver_main(void *arg)
-{
-	struct receiver *r = arg;
-	while (!atomic_load(&r->stop)) {
-		unsigned got = 0;
-		l4_time before = scan_now();
-		for (size_t i = 0; i < r->net->n_links; i++) {
-			struct scan_link *l = &r->net->links[i];
-			const uint8_t *p;
-			size_t len;
-			uint16_t type;
-			struct l4_mac from;
-			struct scan_answer a;
-			while ((p = scan_link_receive(l, &len, &type, &from))) {
-				if (type != L4_ETHERTYPE_ARP) {
-					scan_probe_parse(r->j, r->net, r->j->type, p, len, &a);
-					if (a.reason)
-						hand_over(r, &a);
-					else if (a.forged)
-						atomic_fetch_add(&r->forged, 1);
-				}
-				scan_link_release(l);
-				got++;
-			}
-		}
-		atomic_store(&r->drained, before);
-		uint64_t one = 1;
-		if (got && atomic_exchange(&r->asleep, false))
-			(void)!write(r->bell, &one, sizeof one);
-		if (!got)
-			scan_net_wait(r->net, 5 * L4_MSEC);
-	}
-	return NULL;
-}
-
-static struct receiver *receiver_start(const struct scan_job *j, struct scan_net *n)
-{
-	/* With an address of our own, questions for it must be answered by who sends. */
-	if (j->has_source || j->n_probes < RX_PROBES || sysconf(_SC_NPROCESSORS_ONLN) < 2)
-		return NULL;
-	struct receiver *r = calloc(1, sizeof *r);
-	if (!r)
-		return NULL;
-	r->j = j;
-	r->net = n;
-	r->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	r->running = r->bell >= 0 && pthread_create(&r->thread, NULL, receiver_main, r) == 0;
-	if (r->running)
-		return r;
-	if (r->bell >= 0)
-		close(r->bell);
-	free(r);
-	return NULL;
-}
-
-static unsigned receiver_take(struct raw *s, l4_time now)
-{
-	struct receiver *r = s->rx;
-	size_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
-	size_t tail = atomic_load_explicit(&r->tail, memory_order_acquire);
-	unsigned n = (unsigned)(tail - head);
-	for (; head != tail; head++) {
-		on_answer(s, &r->ring[head % RING], now);
-		if (head % 256 == 0)
-			atomic_store_explicit(&r->head, head, memory_order_release);
-	}
-	atomic_store_explicit(&r->head, head, memory_order_release);
-	return n;
-}
-
-static void receiver_sleep(struct receiver *r, l4_time wait)
-{
-	uint64_t rings;
-	struct pollfd p = { .fd = r->bell, .events = POLLIN };
-	struct timespec ts = { .tv_sec = (time_t)(wait / L4_SEC),
-		.tv_nsec = (long)(wait % L4_SEC) };
-	atomic_store(&r->asleep, true);
-	/* What came before the flag was up does not ring. */
-	if (atomic_load(&r->tail) == atomic_load(&r->head))
-		ppoll(&p, 1, &ts, NULL);
-	atomic_store(&r->asleep, false);
-	(void)!read(r->bell, &rings, sizeof rings);
-}
-
-static unsigned receive(struct raw *s, l4_time now);
-
-static void receiver_stop(struct raw *s)
-{
-	struct receiver *r = s->rx;
-	if (!r)
-		return;
-	atomic_store(&r->stop, true);
-	pthread_join(r->thread, NULL);
-	receiver_take(s, scan_now());
-	s->j->c.forged += atomic_load(&r->forged);
-	close(r->bell);
-	free(r);
-	s->rx = NULL;
-	receive(s, scan_now()); /* what came since */
-}
-
-/* -------------------------------------------------------------------------------------------- */
-
-static unsigned receive(struct raw *s, l4_time now)
-{
-	if (s->rx)
-		return receiver_take(s, now);
-	struct scan_job *j = s->j;
+	struct scan_job *j = &s->job;
 	unsigned n = 0;
 	for (size_t i = 0; i < s->net.n_links; i++) {
 		struct scan_link *l = &s->net.links[i];
@@ -298,24 +183,24 @@ static unsigned receive(struct raw *s, l4_time now)
 	return n;
 }
 
-static void flush(struct raw *s)
+static void flush(struct worker *s)
 {
 	for (size_t i = 0; i < s->net.n_links; i++)
-		scan_link_flush(&s->net.links[i], &s->j->c);
+		scan_link_flush(&s->net.links[i], &s->job.c);
 }
 
-/* Handles probes whose time was over at `heard`; returns how many packets were sent. */
-static unsigned resend_due(struct raw *s, l4_time heard, l4_time now, unsigned budget)
+/* Handles probes whose time is over; returns how many packets were sent. */
+static unsigned resend_due(struct worker *s, l4_time now, unsigned budget)
 {
-	struct scan_job *j = s->j;
+	struct scan_job *j = &s->job;
 	unsigned sent = 0, most = scan_rate_attempts(&s->rate);
 	for (unsigned k = SCAN_ATTEMPTS_MAX; k >= 1; k--) {
 		struct queue *q = &s->q[k];
 		while (q->n) {
 			struct wait w = q->w[q->head];
-			bool known = j->reasons[w.probe] != SCAN_R_NONE;
+			bool known = reason_of(j, w.probe) != SCAN_R_NONE;
 			/* Answered probes leave at once; so the queue stays short. */
-			if (!known && w.due > heard)
+			if (!known && w.due > now)
 				break;
 			if (!known && k < most && sent >= budget)
 				break;
@@ -335,15 +220,15 @@ static unsigned resend_due(struct raw *s, l4_time heard, l4_time now, unsigned b
 	return sent;
 }
 
-static unsigned send_fresh(struct raw *s, l4_time now, unsigned budget)
+static unsigned send_fresh(struct worker *s, l4_time now, unsigned budget)
 {
-	struct scan_job *j = s->j;
+	struct scan_job *j = &s->job;
 	unsigned sent = 0;
 	unsigned skipped = 0;
 	while (sent < budget && s->next < j->n_probes && s->waiting < WAITING_MAX) {
 		uint64_t probe = scan_perm_at(&j->perm, s->next);
-		s->next += j->n_shards;
-		if (j->reasons[probe] == SCAN_R_NONE && send_probe(s, probe, 1, now))
+		s->next += (uint64_t)j->n_shards * s->crew->n;
+		if (reason_of(j, probe) == SCAN_R_NONE && send_probe(s, probe, 1, now))
 			sent++;
 		else if (++skipped >= 65536)
 			break;
@@ -352,7 +237,7 @@ static unsigned send_fresh(struct raw *s, l4_time now, unsigned budget)
 }
 
 /* The earliest time at which a waiting probe is due. */
-static l4_time next_due(const struct raw *s, l4_time now)
+static l4_time next_due(const struct worker *s, l4_time now)
 {
 	l4_time due = now + 100 * L4_MSEC;
 	for (unsigned k = 1; k <= SCAN_ATTEMPTS_MAX; k++)
@@ -361,36 +246,54 @@ static l4_time next_due(const struct raw *s, l4_time now)
 	return due;
 }
 
-static void look_around(struct raw *s, l4_time now)
+/* Once in a millisecond, by the first worker; the crew is locked. */
+static void look_around(struct worker *s, l4_time now)
 {
-	if (now - s->last_look < L4_MSEC)
+	struct crew *c = s->crew;
+	if (s->index || now - c->last_look < L4_MSEC)
 		return;
-	s->last_look = now;
+	c->last_look = now;
 	for (size_t i = 0; i < s->net.n_links; i++) {
 		uint64_t drops = scan_link_drops(&s->net.links[i]);
-		s->j->c.rx_drops += drops;
-		scan_rate_on_drops(&s->rate, drops);
+		s->job.c.rx_drops += drops;
+		scan_rate_on_drops(&c->rate, drops);
 	}
-	scan_rate_update(&s->rate, now);
-	if (s->rate.rate > s->j->rate_reached)
-		s->j->rate_reached = s->rate.rate;
-	scan_progress(s->j, scan_type_name(s->j->type), s->next, s->j->n_probes, false);
+	scan_rate_update(&c->rate, now);
+	if (c->rate.rate > c->rate_reached)
+		c->rate_reached = c->rate.rate;
+	scan_progress(&s->job, scan_type_name(s->job.type), s->next, s->job.n_probes, false);
 }
 
-static void loop(struct raw *s)
+/* Tells the common rate what we saw, and returns how many packets we may send. */
+static unsigned budget_of(struct worker *s, l4_time now)
 {
-	struct scan_job *j = s->j;
-	s->next = j->start;
+	struct crew *c = s->crew;
+	pthread_mutex_lock(&c->lock);
+	scan_rate_on_unused(&c->rate, s->unused);
+	scan_rate_on_answers(&c->rate, s->answered, s->lost);
+	if (s->rtt)
+		scan_rate_on_rtt(&c->rate, s->rtt);
+	look_around(s, now);
+	unsigned budget = scan_rate_take(&c->rate, now, SCAN_BATCH);
+	s->rate = c->rate;
+	pthread_mutex_unlock(&c->lock);
+	s->unused = 0;
+	s->answered = s->lost = 0;
+	s->rtt = 0;
+	return budget;
+}
+
+static void loop(struct worker *s)
+{
+	struct scan_job *j = &s->job;
+	s->next = j->start + (uint64_t)s->index * j->n_shards;
 	while (!scan_stop && !s->no_memory) {
 		l4_time now = scan_now();
 		unsigned got = receive(s, now);
-		look_around(s, now);
-		unsigned budget = scan_rate_take(&s->rate, now, SCAN_BATCH);
-		/* Silence is only known as far as answers have been looked at. */
-		l4_time heard = s->rx ? atomic_load(&s->rx->drained) : now;
-		unsigned sent = resend_due(s, heard < now ? heard : now, now, budget);
+		unsigned budget = budget_of(s, now);
+		unsigned sent = resend_due(s, now, budget);
 		sent += send_fresh(s, now, budget - sent);
-		scan_rate_on_unused(&s->rate, budget - sent);
+		s->unused = budget - sent;
 		flush(s);
 		bool more = s->next < j->n_probes;
 		if (!more && !s->waiting)
@@ -398,21 +301,79 @@ static void loop(struct raw *s)
 		if (sent || got)
 			continue;
 		l4_time due = next_due(s, now);
-		if (due <= now)
-			due = now + L4_MSEC; /* the receiver is behind */
 		if (more && s->waiting < WAITING_MAX) {
 			l4_time token = now + (l4_time)(1e9 / s->rate.rate) + 1;
 			due = token < due ? token : due;
 		}
-		if (due > now && s->rx)
-			receiver_sleep(s->rx, due - now);
-		else if (due > now)
+		if (due > now)
 			scan_net_wait(&s->net, due - now);
 	}
 	flush(s);
 	receive(s, scan_now());
+	budget_of(s, scan_now());
+}
+
+static void *worker_main(void *arg)
+{
+	loop(arg);
+	return NULL;
+}
+
+/* A second worker beside the first; false: there is none, and need not be. */
+static bool hire(struct worker *s, const struct worker *first)
+{
+	s->crew = first->crew;
+	s->index = 1;
+	s->job = first->job;
+	if (scan_net_share(&s->net, &first->net) < 0)
+		return false;
+	s->crew->n = 2;
+	if (pthread_create(&s->thread, NULL, worker_main, s) == 0)
+		return true;
+	s->crew->n = 1;
+	scan_net_unshare(&s->net);
+	return false;
+}
+
+static void add_counters(struct scan_counters *to, const struct scan_counters *c)
+{
+	to->sent += c->sent;
+	to->retries += c->retries;
+	to->answers += c->answers;
+	to->late += c->late;
+	to->forged += c->forged;
+	to->rx_drops += c->rx_drops;
+	to->send_errors += c->send_errors;
+}
+
+/* All workers' loops. */
+static void work(struct crew *c, struct worker *w)
+{
+	struct scan_job *j = c->j;
+	unsigned n = 1;
+	bool many = j->n_probes >= MANY_PROBES;
+	w[0].job = *j;
+	memset(&w[0].job.c, 0, sizeof w[0].job.c);
+	if (many)
+		for (size_t i = 0; i < w[0].net.n_links; i++)
+			scan_link_hurry(&w[0].net.links[i]);
+	/* With an address of our own there are questions to answer too: one does it all. */
+	if (many && !j->has_source && sysconf(_SC_NPROCESSORS_ONLN) > 1 && hire(&w[1], &w[0]))
+		n = 2;
+	loop(&w[0]);
+	if (n > 1)
+		pthread_join(w[1].thread, NULL);
 	/* With Ctrl-C, what is still waiting is not done: resume before it. */
-	j->done = s->next;
+	j->done = w[0].next;
+	for (unsigned i = 0; i < n; i++) {
+		add_counters(&j->c, &w[i].job.c);
+		if (w[i].next < j->done)
+			j->done = w[i].next;
+	}
+	if (n > 1)
+		scan_net_unshare(&w[1].net);
+	j->c.lost = c->rate.lost;
+	j->rate_reached = c->rate_reached;
 }
 
 /* Our own TCP knows the link and its default gateways: whether that is enough for all targets. */
@@ -439,36 +400,38 @@ static void note_own_interface(struct scan_job *j, const struct scan_net *n)
 
 int scan_raw_run(struct scan_job *j, char *error, size_t cap)
 {
-	struct raw *s = calloc(1, sizeof *s);
-	if (!s || scan_net_init(&s->net, j, error, cap) < 0) {
-		free(s);
+	struct crew c = { .j = j, .n = 1 };
+	struct worker *w = calloc(WORKERS_MAX, sizeof *w);
+	struct scan_net *n = w ? &w[0].net : NULL;
+	if (!w || scan_net_init(n, j, error, cap) < 0) {
+		free(w);
 		return -1;
 	}
 	int result = -1;
-	s->j = j;
-	scan_rate_init(&s->rate, j->rate_max, j->retries + 1, j->timeout, scan_now());
-	note_own_interface(j, &s->net);
-	if (scan_hosts_run(j, &s->net, &s->rate, error, cap) < 0)
+	w[0].crew = &c;
+	pthread_mutex_init(&c.lock, NULL);
+	scan_rate_init(&c.rate, j->rate_max, j->retries + 1, j->timeout, scan_now());
+	note_own_interface(j, n);
+	if (scan_hosts_run(j, n, &c.rate, error, cap) < 0)
 		goto out;
-	for (size_t i = 0; i < s->net.n_groups; i++)
-		if (s->net.groups[i].ok)
-			scan_probe_template(j, &s->net, &s->net.groups[i], j->type);
-	s->rate.last = s->rate.epoch = scan_now();
-	s->rx = receiver_start(j, &s->net);
-	loop(s);
-	receiver_stop(s);
-	j->loss = s->rate.answered + s->rate.lost
-		      ? (double)s->rate.lost / (double)(s->rate.answered + s->rate.lost)
+	for (size_t i = 0; i < n->n_groups; i++)
+		if (n->groups[i].ok)
+			scan_probe_template(j, n, &n->groups[i], j->type);
+	c.rate.last = c.rate.epoch = scan_now();
+	work(&c, w);
+	j->loss = c.rate.answered + c.rate.lost
+		      ? (double)c.rate.lost / (double)(c.rate.answered + c.rate.lost)
 		      : 0;
-	j->c.lost = s->rate.lost;
-	scan_progress(j, scan_type_name(j->type), s->next, j->n_probes, true);
-	result = s->no_memory ? -1 : 0;
-	if (s->no_memory)
+	scan_progress(j, scan_type_name(j->type), j->done, j->n_probes, true);
+	result = w[0].no_memory || w[1].no_memory ? -1 : 0;
+	if (result < 0)
 		snprintf(error, cap, "no memory for probes under way");
 out:
-	for (unsigned k = 0; k <= SCAN_ATTEMPTS_MAX; k++)
-		free(s->q[k].w);
-	scan_net_fini(&s->net);
-	free(s);
+	for (unsigned i = 0; i < WORKERS_MAX; i++)
+		for (unsigned k = 0; k <= SCAN_ATTEMPTS_MAX; k++)
+			free(w[i].q[k].w);
+	scan_net_fini(n);
+	pthread_mutex_destroy(&c.lock);
+	free(w);
 	return result;
 }

@@ -279,6 +279,32 @@ out:
 	return result;
 }
 
+int scan_net_share(struct scan_net *n, const struct scan_net *of)
+{
+	*n = *of;
+	n->sport = (uint16_t)(of->sport + SCAN_PORTS_EACH);
+	n->n_links = 0;
+	n->links = calloc(of->n_links, sizeof *n->links);
+	while (n->links && n->n_links < of->n_links) {
+		size_t i = n->n_links++;
+		if (scan_link_share(&n->links[i], &of->links[i], n->sport) < 0)
+			break;
+	}
+	if (n->links && n->n_links == of->n_links)
+		return 0;
+	scan_net_unshare(n);
+	return -1;
+}
+
+void scan_net_unshare(struct scan_net *n)
+{
+	for (size_t i = 0; i < n->n_links; i++)
+		scan_link_close(&n->links[i]);
+	free(n->links);
+	n->links = NULL;
+	n->n_links = 0;
+}
+
 void scan_net_fini(struct scan_net *n)
 {
 	for (size_t i = 0; i < n->n_links; i++)
