@@ -71,6 +71,9 @@ enum l4_derive {
 	L4_DERIVE_CHECKSUM_PSEUDO, /* ... and the pseudo-header (TCP, UDP, ICMPv6) */
 	L4_DERIVE_NEXT,  /* number of the next layer in this protocol's table (ethertype, ...) */
 	L4_DERIVE_COUNT, /* number of records that follow (DNS) */
+	L4_DERIVE_LAST,  /* that less one (segment routing) */
+	L4_DERIVE_HEADER_UNITS, /* this header with options, in units of 8 bytes, less one (IPv6) */
+	L4_DERIVE_PORT,         /* of the next layer's protocol, or def */
 };
 
 enum {

@@ -5,6 +5,7 @@
 #ifndef LAYER4_PACKET_H
 #define LAYER4_PACKET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <layer4/field.h>
@@ -21,6 +22,41 @@ L4_EXPORT const struct l4_proto *l4_craft_proto(const char *name);
 /* A field that can be written, by alias ("dport"), name within the protocol ("flags.ack") or last
  * part ("dstport"). NULL: unknown, or has no fixed place. */
 L4_EXPORT const struct l4_field *l4_craft_field(const struct l4_proto *p, const char *name);
+/* Fields whose place depends on another field: those of icmp(type=5). A form is chosen by the value
+ * of the field `by`; naming one of its fields chooses it too, and gives `by` its first value and
+ * "code" the value of code, unless the expression gives those. */
+struct l4_craft_form {
+	const char *proto;
+	const char *by;    /* short name of the field that chooses; NULL: holds for every header */
+	uint8_t values[4]; /* of that field */
+	uint8_t n_values;
+	int16_t code;                  /* value of the field "code" that goes with it; -1: none */
+	uint16_t header_bits;          /* fixed header of this form */
+	bool on_demand;                /* chosen by its fields only */
+	const char *list;              /* a list that chooses it as its fields do, or NULL */
+	const struct l4_field *fields; /* name, place, default; label and names of values are those
+					  of the row of that name in the table */
+	uint16_t n_fields;
+};
+/* The forms of a protocol by index, in no order. NULL: there are no more. */
+L4_EXPORT const struct l4_craft_form *l4_craft_form(const struct l4_proto *p, size_t index);
+
+/* What may stand in a list of a layer: options=[mss(1460)], an=[a(example.test,192.0.2.1)]. */
+struct l4_craft_option {
+	const char *proto;
+	const char *list;   /* "options", "an", ... */
+	const char *name;   /* "mss"; empty: a plain value */
+	uint32_t kind;      /* its number on the wire */
+	uint8_t style;      /* how kind and length are written; internal */
+	uint8_t flag;       /* bit of the header that tells of it, from 1; 0: none */
+	const char *format; /* of its values, internal */
+	const char
+	    *args; /* what they are called, "tsval,tsecr": the last parts of rows of the table
+		    */
+};
+/* The options of a protocol by index. NULL: there are no more. */
+L4_EXPORT const struct l4_craft_option *l4_craft_option(const struct l4_proto *p, size_t index);
+
 /* Writes up to three names near to `wanted`, as "tcp, udp", NUL-terminated: of fields of p, or of
  * protocols when p is NULL. Returns the length; 0: nothing is near. */
 L4_EXPORT size_t l4_craft_nearest(

@@ -1,9 +1,11 @@
-/* Packets out of a parsed expression.
+/* Packets out of the layers of an expression.
  *
  * First every layer is laid out with its defaults and given values, so that all lengths are known;
  * then, from the innermost outwards, what is open is derived: lengths and next protocol of a layer
  * first, its checksum last, since an outer checksum sees the inner ones. A given value is never
- * touched again. */
+ * touched again.
+ *
+ * This is the plain way, and what is right by definition; plan.c does the same with less. */
 #include <layer4/addr.h>
 #include <layer4/capfile.h>
 #include <layer4/checksum.h>
@@ -13,13 +15,7 @@
 #include <string.h>
 
 #include "base/cursor.h"
-#include "base/rng.h"
 #include "craft/expr.h"
-
-/* Where a layer of the packet came to lie, bytes from its start. */
-struct place {
-	uint32_t at, fixed, header; /* header: fixed part and what belongs to it */
-};
 
 struct builder {
 	const struct l4_craft_expr *x;
@@ -27,46 +23,70 @@ struct builder {
 	struct place at[EXPR_LAYERS];
 	uint32_t end;   /* of what counts: padding begins here */
 	uint32_t total; /* bytes of the packet */
-	struct l4_rng rng;
+	uint64_t draw, index, rest;
 };
 
-static void put(
-    struct builder *b, uint32_t layer, const struct l4_field *f, uint64_t hi, uint64_t lo)
+static void put64(uint8_t *p, uint64_t v)
 {
-	uint8_t *h = b->buf + b->at[layer].at;
-	if (f->bits == 128 && f->bit % 8 == 0) {
-		l4_put_u32(h + f->bit / 8, (uint32_t)(hi >> 32));
-		l4_put_u32(h + f->bit / 8 + 4, (uint32_t)hi);
-		l4_put_u32(h + f->bit / 8 + 8, (uint32_t)(lo >> 32));
-		l4_put_u32(h + f->bit / 8 + 12, (uint32_t)lo);
-	} else if (f->bits <= 64) {
-		if (f->bits < 64)
-			lo &= (UINT64_C(1) << f->bits) - 1;
-		l4_field_write(f, h, b->at[layer].fixed, lo);
+	l4_put_u32(p, (uint32_t)(v >> 32));
+	l4_put_u32(p + 4, (uint32_t)v);
+}
+
+void craft_put(uint8_t *header, struct expr_place at, uint64_t hi, uint64_t lo)
+{
+	uint8_t *p = header + at.bit / 8;
+	unsigned bits = at.bits;
+	if (bits == 128) {
+		put64(p, hi);
+		put64(p + 8, lo);
+	} else if (at.bit % 8 == 0 && bits % 8 == 0) {
+		for (unsigned i = bits / 8; i-- > 0; lo >>= 8)
+			p[i] = (uint8_t)lo;
+	} else {
+		for (unsigned i = 0; i < bits; i++) {
+			unsigned k = at.bit + bits - 1u - i;
+			uint8_t mask = (uint8_t)(0x80u >> k % 8u);
+			header[k / 8] =
+			    (uint8_t)((lo >> i & 1) ? header[k / 8] | mask : header[k / 8] & ~mask);
+		}
 	}
 }
 
-/* Value number k of a set. */
-static void put_set(struct builder *b, uint32_t layer, const struct expr_set *s, uint64_t k)
+static void put_field(struct builder *b, uint32_t layer, const struct l4_field *f, uint64_t v)
 {
-	const struct expr_item *i = &b->x->items[s->item];
-	for (; k >= i->count; i++)
-		k -= i->count;
-	if (i->random)
-		put(b, layer, s->field, l4_rng_u64(&b->rng), l4_rng_u64(&b->rng));
-	else
-		put(b, layer, s->field, i->hi, i->lo + k);
+	if (f->bits < 64)
+		v &= (UINT64_C(1) << f->bits) - 1;
+	craft_put(b->buf + b->at[layer].at, (struct expr_place){ f->bit, f->bits }, 0, v);
 }
 
-static bool given(const struct builder *b, uint32_t layer, const struct l4_field *f)
+/* ---- what is written ---- */
+
+const struct l4_field *craft_row(const struct expr_layer *l, uint32_t *i)
 {
-	const struct expr_layer *l = &b->x->layers[layer];
-	for (uint32_t i = 0; i < l->n_sets; i++) {
-		const struct l4_field *g = b->x->sets[l->set + i].field;
-		if (g == f || (g->bit == f->bit && g->bits == f->bits))
-			return true;
+	for (;; ++*i) {
+		const struct l4_field *f;
+		if (*i + 1 < l->proto->n_fields)
+			f = &l->proto->fields[*i + 1];
+		else if (l->form && *i + 1u - l->proto->n_fields < l->form->n_fields)
+			f = &l->form->fields[*i + 1u - l->proto->n_fields];
+		else
+			return NULL;
+		if (l4_craft_writable(f) && (f->bit + f->bits + 7u) / 8u <= l->header) {
+			++*i;
+			return f;
+		}
 	}
-	return false;
+}
+
+/* Whether fuzz() may draw it: what keeps a packet whole is derived as ever, and the rows that hold
+ * for every header are second names of others. */
+bool craft_drawn(const struct expr_layer *l, const struct l4_field *f)
+{
+	const struct l4_craft_form *always = l->form && !l->form->n_values ? l->form : NULL;
+	if (always && f >= always->fields && f < always->fields + always->n_fields)
+		return false;
+	return l->fuzz && (!f->derive || f->derive == L4_DERIVE_PORT) && !f->depth &&
+	       (f->bits <= 64 || f->type == L4_FT_IP6);
 }
 
 static bool is_version(const struct l4_field *f)
@@ -77,19 +97,71 @@ static bool is_version(const struct l4_field *f)
 
 /* Defaults, or with fuzz() drawn values for what is open. Parts of a word come after it and only
  * when they have a default of their own, so that they do not undo it. */
-static void put_defaults(struct builder *b, uint32_t layer)
+void craft_writes(const struct l4_craft_expr *x, uint32_t layer, write_fn *fn, void *ctx)
 {
-	const struct expr_layer *l = &b->x->layers[layer];
-	for (uint32_t i = 0; i < l->n_rows; i++) {
-		const struct l4_field *f = &l->proto->fields[l->rows[i]];
-		if ((f->bit + f->bits + 7u) / 8u > b->at[layer].fixed)
-			continue;
-		if (l->fuzz && !f->derive && !f->depth && !is_version(f))
-			put(b, layer, f, l4_rng_u64(&b->rng), l4_rng_u64(&b->rng));
-		else if (f->def)
-			put(b, layer, f, 0, f->def);
+	const struct expr_layer *l = &x->layers[layer];
+	const struct l4_field *f;
+	struct write w;
+	for (uint32_t i = 0; (f = craft_row(l, &i)) != NULL;) {
+		w = (struct write){ .kind = WRITE_CONST, .at = { f->bit, f->bits }, .lo = f->def };
+		bool open = craft_drawn(l, f) && !is_version(f);
+		if (open)
+			w.kind = WRITE_RANDOM;
+		if (open || f->def)
+			fn(ctx, layer, &w);
+	}
+	for (uint32_t i = 0; i < l->n_implied; i++) {
+		w = (struct write){ .at = l->implied[i].at, .lo = l->implied[i].value };
+		fn(ctx, layer, &w);
+	}
+	for (uint32_t i = l->set; i < l->set + l->n_sets; i++) {
+		const struct expr_set *s = &x->sets[i];
+		w = (struct write){
+			.kind = s->wide ? WRITE_WIDE : WRITE_SET, .at = s->at, .set = s
+		};
+		fn(ctx, layer, &w);
 	}
 }
+
+static void write_now(void *ctx, uint32_t layer, const struct write *w)
+{
+	struct builder *b = ctx;
+	uint8_t *h = b->buf + b->at[layer].at;
+	uint64_t hi = w->hi, lo = w->lo;
+	if (w->kind == WRITE_WIDE) {
+		memcpy(h + w->at.bit / 8, b->x->wide + w->set->item, w->set->n_items);
+		return;
+	}
+	bool random = w->kind == WRITE_RANDOM;
+	if (w->kind == WRITE_SET) {
+		const struct expr_item *i = &b->x->items[w->set->item];
+		b->rest /= w->set->count;
+		uint64_t k = b->rest ? b->index / b->rest % w->set->count : 0;
+		for (; k >= i->count; i++)
+			k -= i->count;
+		random = i->random;
+		hi = i->hi;
+		lo = i->lo + k;
+	}
+	if (random) {
+		hi = w->at.bits > 64 ? craft_draw(&b->draw) : 0;
+		lo = craft_draw(&b->draw);
+		if (w->at.bits < 64)
+			lo &= (UINT64_C(1) << w->at.bits) - 1;
+	}
+	craft_put(h, w->at, hi, lo);
+}
+
+bool craft_open(const struct l4_craft_expr *x, uint32_t layer, const struct l4_field *f)
+{
+	const struct expr_layer *l = &x->layers[layer];
+	for (uint32_t i = l->set; i < l->set + l->n_sets; i++)
+		if (x->sets[i].at.bit == f->bit && x->sets[i].at.bits == f->bits)
+			return false;
+	return true;
+}
+
+/* ---- what is derived ---- */
 
 /* The table in which a layer's "next protocol" field is a key. */
 static const char *next_table(const struct l4_proto *p, const struct l4_field *f)
@@ -109,61 +181,118 @@ static bool binding(const struct l4_proto *p, const char *table, uint32_t *key)
 	return false;
 }
 
+/* The protocol behind a layer, or NULL. */
+static const struct l4_proto *next_of(const struct l4_craft_expr *x, uint32_t layer)
+{
+	uint32_t k = layer + 1;
+	if (k < x->n_layers && x->layers[k].kind == EXPR_PREFIX)
+		k++;
+	return k < x->n_layers && x->layers[k].kind == EXPR_PROTO ? x->layers[k].proto : NULL;
+}
+
 static uint64_t next_protocol(const struct builder *b, uint32_t layer, const struct l4_field *f)
 {
 	const struct l4_craft_expr *x = b->x;
 	const char *table = next_table(x->layers[layer].proto, f);
+	const struct l4_proto *next = next_of(x, layer);
 	bool last = layer + 1 == x->n_layers || x->layers[layer + 1].kind == EXPR_PAD;
 	uint32_t key;
-	if (!last && x->layers[layer + 1].kind == EXPR_PROTO &&
-	    binding(x->layers[layer + 1].proto, table, &key))
+	if (next && binding(next, table, &key))
 		return key;
-	if (strcmp(table, "ip.proto"))
-		return strcmp(table, "ethertype") ? 0
-						  : 0x88b5; /* local experiments, IEEE 802 9.2.4 */
+	if (strcmp(table, "ip.proto")) {
+		if (next && !strcmp(next->name, "llc")) /* a length, IEEE 802.3 3.2.6 */
+			return b->end - b->at[layer].at - b->at[layer].header;
+		/* local experiments, IEEE 802 9.2.4 */
+		return strcmp(table, "ethertype") ? 0 : 0x88b5;
+	}
 	return last ? 59 : 253; /* no next header, RFC 8200 4.7; for experiments, RFC 3692 */
 }
 
-/* The sum of the pseudo-header by the nearest IP header below. False: there is none. */
-static bool pseudo(const struct builder *b, uint32_t layer, uint32_t len, uint32_t *sum)
+/* The destination of the pseudo-header where a routing header says that this one is not yet the
+ * last: its last address (RFC 8200 8.1). */
+static uint32_t last_destination(const uint8_t *buf, const struct place *r)
 {
-	uint32_t key = 0;
-	binding(b->x->layers[layer].proto, "ip.proto", &key);
+	const uint8_t *h = buf + r->at;
+	if (r->header < 24 || !h[3])
+		return 0;
+	if (h[2] == 0)
+		return r->at + r->header - 16;
+	/* Segments are listed last one first, RFC 8754 2. */
+	return h[2] == 2 || h[2] == 4 ? r->at + 8 : 0;
+}
+
+bool craft_pseudo(const struct l4_craft_expr *x, const struct place *at, const uint8_t *buf,
+    uint32_t layer, struct pseudo *out)
+{
+	uint32_t key = 0, final = 0;
+	binding(x->layers[layer].proto, "ip.proto", &key);
 	for (uint32_t i = layer; i-- > 0;) {
-		const struct expr_layer *l = &b->x->layers[i];
-		const uint8_t *h = b->buf + b->at[i].at;
-		struct l4_addr src, dst;
+		const struct expr_layer *l = &x->layers[i];
 		if (l->kind != EXPR_PROTO)
 			continue;
-		if (!strcmp(l->proto->name, "ip")) {
-			src = l4_addr_from_ip4(h + 12);
-			dst = l4_addr_from_ip4(h + 16);
+		if (!strcmp(l->proto->name, "ipv6.routing")) {
+			final = last_destination(buf, &at[i]);
+		} else if (!strcmp(l->proto->name, "ip")) {
+			*out = (struct pseudo){ at[i].at + 12, at[i].at + 16, 4, (uint8_t)key };
+			return true;
 		} else if (!strcmp(l->proto->name, "ipv6")) {
-			src = l4_addr_from_ip6(h + 8);
-			dst = l4_addr_from_ip6(h + 24);
-		} else {
-			continue;
+			*out = (struct pseudo){ at[i].at + 8, final ? final : at[i].at + 24, 16,
+				(uint8_t)key };
+			return true;
 		}
-		*sum = l4_csum_pseudo(&src, &dst, (uint8_t)key, len);
-		return true;
 	}
 	return false;
+}
+
+bool craft_is_sum(const struct l4_field *f)
+{
+	return f->derive == L4_DERIVE_CHECKSUM || f->derive == L4_DERIVE_CHECKSUM_ALL ||
+	       f->derive == L4_DERIVE_CHECKSUM_PSEUDO;
 }
 
 static void checksum(struct builder *b, uint32_t layer, const struct l4_field *f)
 {
 	const struct place *a = &b->at[layer];
 	uint32_t len = f->derive == L4_DERIVE_CHECKSUM ? a->header : b->end - a->at, sum = 0;
-	if (f->bits != 16 || f->bit % 8)
+	struct pseudo p;
+	if (f->bits != 16 || f->bit % 16)
 		return;
-	put(b, layer, f, 0, 0);
-	if (f->derive == L4_DERIVE_CHECKSUM_PSEUDO && !pseudo(b, layer, len, &sum))
-		return;
+	put_field(b, layer, f, 0);
+	if (f->derive == L4_DERIVE_CHECKSUM_PSEUDO) {
+		if (!craft_pseudo(b->x, b->at, b->buf, layer, &p))
+			return;
+		struct l4_addr src, dst;
+		src =
+		    p.n == 4 ? l4_addr_from_ip4(b->buf + p.src) : l4_addr_from_ip6(b->buf + p.src);
+		dst =
+		    p.n == 4 ? l4_addr_from_ip4(b->buf + p.dst) : l4_addr_from_ip6(b->buf + p.dst);
+		sum = l4_csum_pseudo(&src, &dst, p.proto, len);
+	}
 	uint16_t c = l4_csum_fold(l4_csum_partial(b->buf + a->at, len, sum));
 	/* A sum of zero is sent as all ones, for zero means none (RFC 768). */
 	if (c == 0 && !strcmp(b->x->layers[layer].proto->name, "udp"))
 		c = 0xffff;
 	memcpy(b->buf + a->at + f->bit / 8, &c, 2);
+}
+
+/* Which of a layer's lists of records a count is of. */
+static uint32_t records(const struct expr_layer *l, const struct l4_field *f)
+{
+	bool dns = !strncmp(f->name, "dns.", 4) && f->bit >= 32 && f->bit < 96;
+	return l->records[dns ? (f->bit - 32u) / 16u : 0];
+}
+
+static uint64_t port(const struct l4_craft_expr *x, uint32_t layer, const struct l4_field *f)
+{
+	const struct l4_proto *next = next_of(x, layer);
+	char table[16];
+	uint32_t key;
+	size_t n = strlen(x->layers[layer].proto->name);
+	if (n > 8)
+		return f->def;
+	memcpy(table, x->layers[layer].proto->name, n);
+	memcpy(table + n, ".port", 6);
+	return next && binding(next, table, &key) ? key : f->def;
 }
 
 static void derive(struct builder *b, uint32_t layer, const struct l4_field *f)
@@ -172,20 +301,28 @@ static void derive(struct builder *b, uint32_t layer, const struct l4_field *f)
 	const struct expr_layer *l = &b->x->layers[layer];
 	switch ((enum l4_derive)f->derive) {
 	case L4_DERIVE_LENGTH:
-		put(b, layer, f, 0, b->end - a->at);
+		put_field(b, layer, f, b->end - a->at);
 		break;
 	case L4_DERIVE_PAYLOAD:
-		put(b, layer, f, 0, b->end - a->at - a->fixed);
+		put_field(b, layer, f, b->end - a->at - a->fixed);
 		break;
 	case L4_DERIVE_HEADER_WORDS:
-		put(b, layer, f, 0, a->header / 4);
+		put_field(b, layer, f, a->header / 4);
+		break;
+	case L4_DERIVE_HEADER_UNITS:
+		put_field(b, layer, f, a->header < 8 ? 0 : a->header / 8 - 1);
 		break;
 	case L4_DERIVE_NEXT:
-		put(b, layer, f, 0, next_protocol(b, layer, f));
+		put_field(b, layer, f, next_protocol(b, layer, f));
+		break;
+	case L4_DERIVE_PORT:
+		put_field(b, layer, f, port(b->x, layer, f));
 		break;
 	case L4_DERIVE_COUNT:
-		/* The first of the counts is that of the questions. */
-		put(b, layer, f, 0, f->bit == 32 ? l->questions : 0);
+		put_field(b, layer, f, records(l, f));
+		break;
+	case L4_DERIVE_LAST:
+		put_field(b, layer, f, l->records[0] ? l->records[0] - 1u : 0);
 		break;
 	case L4_DERIVE_CHECKSUM:
 	case L4_DERIVE_CHECKSUM_ALL:
@@ -197,79 +334,83 @@ static void derive(struct builder *b, uint32_t layer, const struct l4_field *f)
 	}
 }
 
-static bool is_checksum(const struct l4_field *f)
-{
-	return f->derive == L4_DERIVE_CHECKSUM || f->derive == L4_DERIVE_CHECKSUM_ALL ||
-	       f->derive == L4_DERIVE_CHECKSUM_PSEUDO;
-}
-
 static void derive_layer(struct builder *b, uint32_t layer)
 {
 	const struct expr_layer *l = &b->x->layers[layer];
+	const struct l4_field *f;
+	if (l->kind == EXPR_PREFIX)
+		l4_put_u16(b->buf + b->at[layer].at, (uint16_t)(b->end - b->at[layer].at - 2));
+	if (l->kind != EXPR_PROTO)
+		return;
 	for (int sums = 0; sums < 2; sums++)
-		for (uint32_t i = 0; i < l->n_rows; i++) {
-			const struct l4_field *f = &l->proto->fields[l->rows[i]];
-			if (f->derive && is_checksum(f) == sums && !given(b, layer, f))
+		for (uint32_t i = 0; (f = craft_row(l, &i)) != NULL;)
+			if (f->derive && craft_is_sum(f) == sums && !craft_drawn(l, f) &&
+			    craft_open(b->x, layer, f))
 				derive(b, layer, f);
-		}
 }
 
-/* Places all layers; false: more than cap bytes. */
-static bool lay_out(struct builder *b, size_t cap)
+bool craft_lay_out(
+    const struct l4_craft_expr *x, struct place *places, uint32_t *end, uint32_t *total)
 {
 	uint32_t at = 0;
 	bool padded = false;
-	for (uint32_t i = 0; i < b->x->n_layers; i++) {
-		const struct expr_layer *l = &b->x->layers[i];
-		uint32_t fixed = l->kind == EXPR_PROTO ? l->proto->header_bits / 8u : 0;
+	for (uint32_t i = 0; i < x->n_layers; i++) {
+		const struct expr_layer *l = &x->layers[i];
+		uint32_t fixed = l->kind == EXPR_PROTO ? l->header : 0;
 		uint32_t n = fixed + l->n_bytes;
 		if (l->kind == EXPR_PAD && !padded) {
 			padded = true;
-			b->end = at;
+			*end = at;
 		}
 		if (l->kind == EXPR_PAD && l->pad_to > at)
 			n = l->pad_to - at;
-		b->at[i] = (struct place){ at, fixed, fixed + l->n_bytes };
-		if (n > cap || at > cap - n)
+		places[i] = (struct place){ at, fixed, fixed + l->n_bytes };
+		if (n > EXPR_PACKET_MAX || at > EXPR_PACKET_MAX - n)
 			return false;
-		memset(b->buf + at, 0, n);
-		if (l->n_bytes)
-			memcpy(b->buf + at + fixed, b->x->bytes + l->bytes, l->n_bytes);
 		at += n;
 	}
-	b->total = at;
+	*total = at;
 	if (!padded)
-		b->end = at;
+		*end = at;
 	return true;
 }
 
-int l4_craft_build(const struct l4_craft_expr *x, uint64_t index, uint64_t seed, void *buf,
+int craft_build_layers(const struct l4_craft_expr *x, uint64_t index, uint64_t seed, uint8_t *buf,
     size_t cap, size_t *len)
 {
 	struct builder b;
 	b.x = x;
 	b.buf = buf;
+	if (!craft_lay_out(x, b.at, &b.end, &b.total) || b.total > cap)
+		return L4_EMSGSIZE;
+	b.draw = craft_draw_start(seed, index);
+	b.index = index;
+	b.rest = x->each;
+	memset(buf, 0, b.total);
+	for (uint32_t i = 0; i < x->n_layers; i++) {
+		const struct expr_layer *l = &x->layers[i];
+		if (l->n_bytes)
+			memcpy(buf + b.at[i].at + b.at[i].fixed, x->bytes + l->bytes, l->n_bytes);
+		if (l->kind == EXPR_PROTO)
+			craft_writes(x, i, write_now, &b);
+	}
+	for (uint32_t i = x->n_layers; i-- > 0;)
+		derive_layer(&b, i);
+	*len = b.total;
+	return 0;
+}
+
+int l4_craft_build(const struct l4_craft_expr *x, uint64_t index, uint64_t seed, void *buf,
+    size_t cap, size_t *len)
+{
 	*len = 0;
 	if (index >= x->count)
 		return L4_ENOTFOUND;
-	if (x->random) /* each packet its own numbers, whatever was built before it */
-		l4_rng_init_u64(&b.rng, seed * UINT64_C(0x9e3779b97f4a7c15) + index);
-	if (!lay_out(&b, cap))
-		return L4_EMSGSIZE;
-	uint64_t rest = x->count;
-	for (uint32_t i = 0; i < x->n_layers; i++) {
-		const struct expr_layer *l = &x->layers[i];
-		if (l->kind != EXPR_PROTO)
-			continue;
-		put_defaults(&b, i);
-		for (uint32_t k = l->set; k < l->set + l->n_sets; k++) {
-			rest /= x->sets[k].count;
-			put_set(&b, i, &x->sets[k], rest ? index / rest % x->sets[k].count : 0);
-		}
+	if (x->n_others) {
+		uint64_t k = index / x->each;
+		if (k)
+			x = x->others[k - 1];
 	}
-	for (uint32_t i = x->n_layers; i-- > 0;)
-		if (x->layers[i].kind == EXPR_PROTO)
-			derive_layer(&b, i);
-	*len = b.total;
-	return 0;
+	return x->plan ? craft_plan_build(x, index, seed, buf, cap, len)
+		       : craft_build_layers(x, index, seed, buf, cap, len);
 }

@@ -13,6 +13,8 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "craft/expr.h"
+
 static size_t build(const char *text, uint64_t index, uint8_t *buf, size_t cap)
 {
 	struct l4_craft_expr *x;
@@ -214,9 +216,9 @@ static void test_errors(void **state)
 		{ "tcp(dport=80,)", 14, "a field of tcp" },
 		{ "tcp(dport=[80,443)", 18, "']'" },
 		{ "tcp(flags=Q)", 11, "FSRPAUECN" },
-		{ "tcp(options=[msss(1)])", 14, "mss(N)" },
+		{ "tcp(options=[msss(1)])", 14, "near: mss" },
 		{ "tcp(options=[mss(70000)])", 18, "65535" },
-		{ "tcp(options=[mss])", 14, "mss takes 1" },
+		{ "tcp(options=[mss])", 14, "mss(mss_val)" },
 		{ "ip(dst=192.0.2)", 8, "IPv4" },
 		{ "ip(dst=192.0.2.0/33)", 18, "32" },
 		{ "ip(dst=::1)", 8, "IPv4" },
@@ -262,6 +264,65 @@ static void test_random(void **state)
 		assert_memory_equal(a, b, n);
 		assert_memory_not_equal(a, c, n);
 		assert_int_equal(a[0] >> 4, 4);
+		l4_craft_free(x);
+	}
+}
+
+/* The plan builds what the layers build, packet for packet; `planned`: there must be one. */
+static void test_plan(void **state)
+{
+	static const struct {
+		const char *expr;
+		bool planned;
+	} rows[] = {
+		{ "eth()/ip(src=192.0.2.0/24,id=random)/tcp(dport=1-300,seq=random)/\"odd\"",
+		    true },
+		{ "ip(ttl=1-30)/udp(sport=random)/"
+		  "dns(id=random,qname=[a.test,bb.test],qtype=[A,AAAA])",
+		    true },
+		{ "ip6(dst=2001:db8::/112,hlim=[1,random,9])/"
+		  "tcp(options=[mss(536-1460),ts(random,0)])",
+		    true },
+		{ "ip(tos=0-255,flags.df=[0,1])/icmp(id=random)/ip(ttl=[1,2])/udp(sport=1-9)/\"x\"",
+		    true },
+		{ "ip(chksum=[1,2,random])/udp(chksum=0,dport=1-9)", true },
+		{ "fuzz(eth()/ip()/tcp(dport=5))/\"abc\"", true },
+		{ "fuzz(ip6()/udp())/\"abc\"", true },
+		{ "fuzz(ip()/udp()/dns(qname=a))", true },
+		{ "ip6(src=random)/icmp6(type=135,target=random,options=[sll(random)])", true },
+		{ "ip6()/routing(type=0,segleft=[0,1],addrs=[2001:db8::1])/udp(sport=1-9)", false },
+		{ "ip6()/routing(type=0,segleft=1,addrs=[2001:db8::1-2001:db8::9])/udp(sport=1-9)",
+		    true },
+		{ "ip()/tcp(flags=[S,SA],flags.ack=1,flags.res=random)", true },
+		{ "ip(dst=[192.0.2.1,192.0.2.8-192.0.2.11])/udp(dport=[1-3,random,9])/raw(hex=00)",
+		    true },
+		{ "ip()/tcp()", true },
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct l4_craft_expr *x;
+		struct l4_craft_error err;
+		uint8_t a[512], b[512];
+		size_t n, m;
+		if (l4_craft_parse(&x, rows[i].expr, NULL, NULL, &err))
+			fail_msg("%s: column %u: %s", rows[i].expr, err.column, err.text);
+		if ((x->plan != NULL) != rows[i].planned)
+			fail_msg("%s: a plan: %d", rows[i].expr, x->plan != NULL);
+		uint64_t step = x->count > 3000 ? x->count / 2999 : 1;
+		for (uint64_t k = 0; k < x->count && k / step < 3000; k += step) {
+			const struct l4_craft_expr *y =
+			    k / x->each ? x->others[k / x->each - 1] : x;
+			assert_int_equal(l4_craft_build(x, k, 5, a, sizeof a, &n), 0);
+			assert_int_equal(craft_build_layers(y, k, 5, b, sizeof b, &m), 0);
+			assert_int_equal(n, m);
+			if (memcmp(a, b, n))
+				fail_msg("%s: packet %u", rows[i].expr, (unsigned)k);
+		}
+		for (uint64_t seed = 0; seed < 200; seed++) {
+			assert_int_equal(l4_craft_build(x, 0, seed, a, sizeof a, &n), 0);
+			assert_int_equal(craft_build_layers(x, 0, seed, b, sizeof b, &m), 0);
+			assert_memory_equal(a, b, n);
+		}
 		l4_craft_free(x);
 	}
 }
@@ -326,7 +387,7 @@ static void test_read_back(void **state)
 		const char *expr;
 	} rows[] = {
 		{ 101, "ip(dst=192.0.2.2)/"
-		       "tcp(dport=443,options=[mss(1460),sackok,ts(1,0),ws(7),eol])" },
+		       "tcp(dport=443,options=[mss(1460),sackok,ts(1,0),ws(7)])" },
 		{ 101, "ip(ttl=3)/udp(sport=1000,dport=9)/\"text\\r\\n\"" },
 		{ 101, "ip(len=40,chksum=0x1)/icmp(id=1,seq=2)/raw(hex=0001020304050607)" },
 		{ 101, "ip6(dst=2001:db8::2)/icmp6(id=0x1)" },
@@ -388,6 +449,7 @@ int main(void)
 		cmocka_unit_test(test_sets),
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_random),
+		cmocka_unit_test(test_plan),
 		cmocka_unit_test(test_fill),
 		cmocka_unit_test(test_read_back),
 		cmocka_unit_test(test_read_back_damaged),

@@ -21,54 +21,49 @@ const struct l4_proto *l4_craft_layer(const struct l4_craft_expr *x, uint32_t la
 	return x->layers[layer].proto;
 }
 
-static bool is_given(
-    const struct l4_craft_expr *x, const struct expr_layer *l, const struct l4_field *f)
-{
-	for (uint32_t i = l->set; i < l->set + l->n_sets; i++) {
-		const struct l4_field *g = x->sets[i].field;
-		if (g == f || (g->bit == f->bit && g->bits == f->bits))
-			return true;
-	}
-	return false;
-}
-
 int l4_craft_given(const struct l4_craft_expr *x, uint32_t layer, const char *field)
 {
 	const struct l4_proto *p = l4_craft_layer(x, layer);
 	const struct l4_field *f = p ? l4_craft_field(p, field) : NULL;
 	if (!f)
 		return L4_ENOTFOUND;
-	return is_given(x, &x->layers[layer], f) || x->layers[layer].fuzz;
+	return !craft_open(x, layer, f) || x->layers[layer].fuzz;
+}
+
+static int fill(
+    struct l4_craft_expr *x, uint32_t layer, const struct l4_field *f, const char *value)
+{
+	struct l4_craft_error err = { .column = 0 };
+	struct parser s = { .x = x, .text = value, .p = value, .err = &err };
+	struct expr_set set = { .field = f, .at = { f->bit, f->bits } };
+	struct expr_layer *l = &x->layers[layer];
+	uint32_t items = x->n_items, wide = x->n_wide, at = l->set + l->n_sets;
+	if (!expr_values(&s, l->proto, &set) || *s.p || set.count != 1 || s.n_lists ||
+	    (f->bit + f->bits + 7u) / 8u > l->header) {
+		x->n_items = items;
+		x->n_wide = wide;
+		return L4_EINVAL;
+	}
+	if (!expr_add_set(&s, l, &set))
+		return L4_ENOMEM;
+	/* The sets of a layer lie together; those of the layers behind it move up. */
+	memmove(&x->sets[at + 1], &x->sets[at], (x->n_sets - 1 - at) * sizeof *x->sets);
+	x->sets[at] = set;
+	for (uint32_t i = layer + 1; i < x->n_layers; i++)
+		x->layers[i].set++;
+	return craft_plan(x);
 }
 
 int l4_craft_fill(struct l4_craft_expr *x, uint32_t layer, const char *field, const char *value)
 {
 	const struct l4_proto *p = l4_craft_layer(x, layer);
 	const struct l4_field *f = p ? l4_craft_field(p, field) : NULL;
-	struct l4_craft_error err = { .column = 0 };
-	struct parser s = { .x = x, .text = value, .p = value, .err = &err };
-	struct expr_set set = { .field = f };
-	uint32_t items = x->n_items;
 	if (!f)
 		return L4_ENOTFOUND;
-	if (is_given(x, &x->layers[layer], f))
+	if (!craft_open(x, layer, f))
 		return L4_EINVAL;
-	if (x->n_sets == EXPR_SETS)
-		return L4_ENOMEM;
-	bool random = x->random;
-	if (!expr_values(&s, p, &set) || *s.p || set.count != 1) {
-		x->n_items = items;
-		x->random = random;
-		return L4_EINVAL;
-	}
-	/* The sets of a layer lie together; those of the layers behind it move up. */
-	struct expr_layer *l = &x->layers[layer];
-	uint32_t at = l->set + l->n_sets;
-	memmove(&x->sets[at + 1], &x->sets[at], (x->n_sets - at) * sizeof *x->sets);
-	x->sets[at] = set;
-	x->n_sets++;
-	l->n_sets++;
-	for (uint32_t i = layer + 1; i < x->n_layers; i++)
-		x->layers[i].set++;
-	return 0;
+	int e = fill(x, layer, f, value);
+	for (uint32_t i = 0; i < x->n_others && !e; i++)
+		e = fill(x->others[i], layer, f, value);
+	return e;
 }

@@ -13,7 +13,10 @@
 const struct l4_proto *l4_craft_proto(const char *name)
 {
 	static const char *const other[][2] = { { "ip6", "ipv6" }, { "ip4", "ip" },
-		{ "icmp6", "icmpv6" }, { "ether", "eth" }, { "dot1q", "vlan" } };
+		{ "icmp6", "icmpv6" }, { "ether", "eth" }, { "dot1q", "vlan" },
+		{ "qinq", "ieee8021ad" }, { "hopopts", "ipv6.hopopts" },
+		{ "dstopts", "ipv6.dstopts" }, { "routing", "ipv6.routing" },
+		{ "frag", "ipv6.fraghdr" } };
 	for (size_t i = 0; i < sizeof other / sizeof other[0]; i++)
 		if (!strcmp(other[i][0], name))
 			return l4_proto_find(other[i][1]);
@@ -25,29 +28,46 @@ bool l4_craft_writable(const struct l4_field *f)
 	return f->name && f->bits && !(f->flags & (L4_FF_GENERATED | L4_FF_HIDDEN | L4_FF_EXPERT));
 }
 
-/* What follows the protocol's name and a dot, or the whole name. */
-static const char *tail(const struct l4_proto *p, const char *name)
+/* What follows the protocol's name and a dot, or the first dot: the tables of mDNS and of IPv6's
+ * extension headers have names of their family. */
+const char *craft_tail(const struct l4_proto *p, const char *name)
 {
 	size_t n = strlen(p->name);
-	return !strncmp(name, p->name, n) && name[n] == '.' ? name + n + 1 : name;
+	if (!strncmp(name, p->name, n) && name[n] == '.')
+		return name + n + 1;
+	const char *dot = strchr(name, '.');
+	return dot ? dot + 1 : name;
+}
+
+const char *craft_short(const struct l4_proto *p, const struct l4_field *f)
+{
+	return f->alias ? f->alias : craft_tail(p, f->name);
+}
+
+const struct l4_field *craft_named(
+    const struct l4_proto *p, const struct l4_field *rows, size_t n, const char *name)
+{
+	for (int pass = 0; pass < 3; pass++)
+		for (size_t i = 0; i < n; i++) {
+			const struct l4_field *f = &rows[i];
+			if (!l4_craft_writable(f))
+				continue;
+			const char *dot = strrchr(f->name, '.');
+			const char *k = pass == 0   ? f->alias
+					: pass == 1 ? craft_tail(p, f->name)
+					: dot       ? dot + 1
+						    : NULL;
+			if (k && !strcmp(k, name))
+				return f;
+		}
+	return NULL;
 }
 
 const struct l4_field *l4_craft_field(const struct l4_proto *p, const char *name)
 {
-	for (int pass = 0; pass < 3; pass++)
-		for (size_t i = 1; i < p->n_fields; i++) {
-			const struct l4_field *f = &p->fields[i];
-			if (!l4_craft_writable(f))
-				continue;
-			const char *dot = strrchr(f->name, '.');
-			const char *n = pass == 0   ? f->alias
-					: pass == 1 ? tail(p, f->name)
-					: dot       ? dot + 1
-						    : NULL;
-			if (n && !strcmp(n, name))
-				return f;
-		}
-	return NULL;
+	const struct l4_craft_form *form;
+	const struct l4_field *f = craft_named(p, p->fields + 1, p->n_fields - 1u, name);
+	return f ? f : craft_form_field(p, name, -1, &form);
 }
 
 /* Edits from a to b: insert, delete, replace, each 1 (Levenshtein), on two rows. */
@@ -101,31 +121,72 @@ static void offer(struct nearest *s, const char *wanted, const char *name)
 		}
 }
 
-size_t l4_craft_nearest(const struct l4_proto *p, const char *wanted, char *out, size_t cap)
+static void offer_rows(struct nearest *s, const char *wanted, const struct l4_proto *p,
+    const struct l4_field *rows, size_t n)
 {
-	struct nearest s = { { NULL }, { 0 } };
-	size_t n = 0;
-	if (!cap)
-		return 0;
-	for (size_t i = 0; !p && i < l4_proto_count(); i++)
-		offer(&s, wanted, l4_proto_at(i)->name);
-	for (size_t i = 1; p && i < p->n_fields; i++)
-		if (l4_craft_writable(&p->fields[i])) {
-			if (p->fields[i].alias)
-				offer(&s, wanted, p->fields[i].alias);
-			offer(&s, wanted, tail(p, p->fields[i].name));
+	for (size_t i = 0; i < n; i++)
+		if (l4_craft_writable(&rows[i])) {
+			if (rows[i].alias)
+				offer(s, wanted, rows[i].alias);
+			offer(s, wanted, craft_tail(p, rows[i].name));
 		}
-	for (size_t i = 0; i < 3 && s.name[i]; i++) {
-		size_t l = strlen(s.name[i]);
+}
+
+/* The names of lists, and of the fields in them, which stand in one text with commas. */
+static void offer_options(struct nearest *s, const char *wanted, const struct l4_proto *p)
+{
+	const struct l4_craft_option *o;
+	for (size_t i = 0; (o = l4_craft_option(p, i)) != NULL; i++)
+		offer(s, wanted, o->list);
+}
+
+/* The names found, as "tcp, udp". */
+static size_t names_text(const struct nearest *s, char *out, size_t cap)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < 3 && s->name[i]; i++) {
+		size_t l = strlen(s->name[i]);
 		if (n + l + 3 > cap)
 			break;
 		if (n) {
 			memcpy(out + n, ", ", 2);
 			n += 2;
 		}
-		memcpy(out + n, s.name[i], l);
+		memcpy(out + n, s->name[i], l);
 		n += l;
 	}
 	out[n] = 0;
 	return n;
+}
+
+size_t craft_nearest_option(
+    const struct l4_proto *p, const char *list, const char *wanted, char *out, size_t cap)
+{
+	struct nearest s = { { NULL }, { 0 } };
+	const struct l4_craft_option *o;
+	for (size_t i = 0; (o = l4_craft_option(p, i)) != NULL; i++)
+		if (!strcmp(o->list, list))
+			offer(&s, wanted, o->name);
+	return names_text(&s, out, cap);
+}
+
+size_t l4_craft_nearest(const struct l4_proto *p, const char *wanted, char *out, size_t cap)
+{
+	static const char *const words[] = { "raw", "pad", "file", "fuzz", "ip6", "icmp6",
+		"hopopts", "dstopts", "routing", "frag" };
+	struct nearest s = { { NULL }, { 0 } };
+	const struct l4_craft_form *form;
+	if (!cap)
+		return 0;
+	for (size_t i = 0; !p && i < sizeof words / sizeof words[0]; i++)
+		offer(&s, wanted, words[i]);
+	for (size_t i = 0; !p && i < l4_proto_count(); i++)
+		offer(&s, wanted, l4_proto_at(i)->name);
+	if (p) {
+		offer_rows(&s, wanted, p, p->fields + 1, p->n_fields - 1u);
+		for (size_t i = 0; (form = l4_craft_form(p, i)) != NULL; i++)
+			offer_rows(&s, wanted, p, form->fields, form->n_fields);
+		offer_options(&s, wanted, p);
+	}
+	return names_text(&s, out, cap);
 }

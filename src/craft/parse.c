@@ -90,6 +90,37 @@ bool expr_add_bytes(struct parser *s, const void *p, size_t n)
 	return true;
 }
 
+bool expr_add_zeros(struct parser *s, size_t n)
+{
+	static const uint8_t zeros[256];
+	for (size_t k; n; n -= k) {
+		k = n < sizeof zeros ? n : sizeof zeros;
+		if (!expr_add_bytes(s, zeros, k))
+			return false;
+	}
+	return true;
+}
+
+/* The bytes of the element taken stay, those of the others go again. */
+bool expr_choice(struct parser *s, bool (*one)(struct parser *s))
+{
+	if (!expr_take(s, '['))
+		return one(s);
+	if (s->n_lists == EXPR_LISTS)
+		return expr_fail(s, s->p - 1, "more than %d lists of texts", EXPR_LISTS);
+	uint32_t list = s->n_lists++, k = 0;
+	do {
+		uint32_t start = s->x->n_bytes;
+		expr_space(s);
+		if (!one(s))
+			return false;
+		if (k++ != s->pick[list])
+			s->x->n_bytes = start;
+	} while (expr_take(s, ','));
+	s->size[list] = k;
+	return expr_expect(s, ']', "or ',' and another value");
+}
+
 static int hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')
@@ -189,146 +220,22 @@ bool expr_number(struct parser *s, struct word w, uint64_t max, uint64_t *out)
 
 static bool chain(struct parser *s, bool fuzz);
 
-static struct expr_layer *add_layer(struct parser *s, enum expr_kind kind, const char *at)
-{
-	if (s->x->n_layers == EXPR_LAYERS) {
-		expr_fail(s, at, "more than %d layers", EXPR_LAYERS);
-		return NULL;
-	}
-	struct expr_layer *l = &s->x->layers[s->x->n_layers++];
-	*l = (struct expr_layer){
-		.kind = kind, .set = s->x->n_sets, .bytes = s->x->n_bytes, .link = L4_LINK_UNKNOWN
-	};
-	return l;
-}
-
-static bool unknown_field(struct parser *s, const struct l4_proto *p, struct word w)
-{
-	char name[64], near[120];
-	if (!w.n)
-		return expr_fail(s, w.p, "expected the name of a field of %s, or ')'", p->name);
-	snprintf(name, sizeof name, "%.*s", (int)(w.n < 60 ? w.n : 60), w.p);
-	if (l4_craft_nearest(p, name, near, sizeof near))
-		return expr_fail(s, w.p, "%s has no field '%s'; near: %s ('l4 ls %s' lists all)",
-		    p->name, name, near, p->name);
-	return expr_fail(
-	    s, w.p, "%s has no field '%s'; 'l4 ls %s' lists them", p->name, name, p->name);
-}
-
-/* What a question of dns(qname=, qtype=, qclass=) is made of. */
-struct question {
-	struct word name;
-	uint64_t type, class;
-	bool asked;
-};
-
-/* The value of a name in the table of this field of dns, or a number. */
-static bool named(struct parser *s, const char *field, uint64_t *out)
-{
-	struct word w = expr_word(s);
-	const struct l4_field *f = l4_field_find(field, NULL);
-	for (const struct l4_value *v = f ? f->values : NULL; v && v->name; v++)
-		if (word_is(w, v->name)) {
-			*out = v->value;
-			return true;
-		}
-	return expr_number(s, w, 65535, out);
-}
-
-/* Arguments that are no rows of the table. 1: taken; 0: not one of these; -1: wrong. */
-static int special(struct parser *s, const struct l4_proto *p, struct word w, struct question *q)
-{
-	if (word_is(w, "options")) {
-		if (!expr_expect(s, '=', "after the name of a field"))
-			return -1;
-		return expr_options(s, p) ? 1 : -1;
-	}
-	if (strcmp(p->name, "dns") && strcmp(p->name, "mdns") && strcmp(p->name, "llmnr"))
-		return 0;
-	bool name = word_is(w, "qname"), type = word_is(w, "qtype");
-	if (!name && !type && !word_is(w, "qclass"))
-		return 0;
-	if (!expr_expect(s, '=', "after the name of a field"))
-		return -1;
-	q->asked = true;
-	if (type)
-		return named(s, "dns.qry.type", &q->type) ? 1 : -1;
-	if (!name)
-		return named(s, "dns.qry.class", &q->class) ? 1 : -1;
-	bool quoted = expr_take(s, '"');
-	q->name = expr_word(s);
-	return !quoted || expr_expect(s, '"', "after the name") ? 1 : -1;
-}
-
-static bool field_argument(
-    struct parser *s, const struct l4_proto *p, struct expr_layer *l, struct word w)
-{
-	char name[64];
-	snprintf(name, sizeof name, "%.*s", (int)(w.n < 60 ? w.n : 60), w.p);
-	const struct l4_field *f = w.n ? l4_craft_field(p, name) : NULL;
-	if (!f)
-		return unknown_field(s, p, w);
-	if (!expr_expect(s, '=', "after the name of a field"))
-		return false;
-	if (s->x->n_sets == EXPR_SETS)
-		return expr_fail(s, w.p, "more than %d fields", EXPR_SETS);
-	struct expr_set set = { .field = f };
-	if (!expr_values(s, p, &set))
-		return false;
-	s->x->sets[s->x->n_sets++] = set;
-	l->n_sets++;
-	return true;
-}
-
-static bool protocol(struct parser *s, const struct l4_proto *p, const char *at, bool fuzz)
-{
-	struct expr_layer *l = add_layer(s, EXPR_PROTO, at);
-	struct question q = { { "", 0 }, 1, 1, false };
-	if (!l)
-		return false;
-	l->proto = p;
-	l->fuzz = fuzz;
-	for (uint16_t i = 1; i < p->n_fields && l->n_rows < EXPR_ROWS; i++)
-		if (l4_craft_writable(&p->fields[i]) &&
-		    (p->fields[i].derive || p->fields[i].def || fuzz))
-			l->rows[l->n_rows++] = i;
-	s->x->random |= fuzz;
-	if (!p->header_bits)
-		return expr_fail(
-		    s, at, "%s has no header to write; use raw(hex=...) or a text", p->name);
-	if (expr_take(s, '(') && !expr_take(s, ')')) {
-		do {
-			struct word w = expr_word(s);
-			int taken = special(s, p, w, &q);
-			if (taken < 0 || (!taken && !field_argument(s, p, l, w)))
-				return false;
-		} while (expr_take(s, ','));
-		if (!expr_expect(s, ')', "or ',' and another field"))
-			return false;
-	}
-	if (q.asked && !expr_question(s, q.name, q.type, q.class))
-		return false;
-	l->questions = q.asked;
-	l->n_bytes = s->x->n_bytes - l->bytes;
-	return true;
-}
-
 static bool raw(struct parser *s, const char *at)
 {
-	struct expr_layer *l = add_layer(s, EXPR_RAW, at);
+	struct expr_layer *l = expr_add_layer(s, EXPR_RAW, at);
 	uint64_t v;
 	if (!l || !expr_expect(s, '(', "after raw"))
 		return false;
 	while (!expr_take(s, ')')) {
-		if (*s->p == '"') {
-			if (!expr_string(s))
+		if (*s->p == '"' || *s->p == '[') {
+			if (!expr_choice(s, expr_string))
 				return false;
 		} else {
 			struct word w = expr_word(s);
 			if (!expr_expect(s, '=', "in raw(hex=..., link=...)"))
 				return false;
 			if (word_is(w, "hex")) {
-				if (!expr_hex(s))
+				if (!expr_choice(s, expr_hex))
 					return false;
 			} else if (word_is(w, "link")) {
 				if (!expr_number(s, expr_word(s), 65534, &v))
@@ -352,7 +259,7 @@ static bool raw(struct parser *s, const char *at)
  * counts in no length above the link layer. */
 static bool pad(struct parser *s, const char *at)
 {
-	struct expr_layer *l = add_layer(s, EXPR_PAD, at);
+	struct expr_layer *l = expr_add_layer(s, EXPR_PAD, at);
 	uint64_t v = 0;
 	if (!l || !expr_expect(s, '(', "after pad"))
 		return false;
@@ -361,7 +268,7 @@ static bool pad(struct parser *s, const char *at)
 		if (!expr_expect(s, '=', "in pad(hex=...) or pad(to=...)"))
 			return false;
 		if (word_is(w, "hex")) {
-			if (!expr_hex(s))
+			if (!expr_choice(s, expr_hex))
 				return false;
 		} else {
 			if (!expr_number(s, expr_word(s), 65535, &v))
@@ -369,14 +276,8 @@ static bool pad(struct parser *s, const char *at)
 			l->pad_to = (uint32_t)v;
 		}
 	} else {
-		static const uint8_t zeros[256];
-		if (!expr_number(s, w, 65535, &v))
+		if (!expr_number(s, w, 65535, &v) || !expr_add_zeros(s, v))
 			return false;
-		for (uint64_t n; v; v -= n) {
-			n = v < sizeof zeros ? v : sizeof zeros;
-			if (!expr_add_bytes(s, zeros, n))
-				return false;
-		}
 	}
 	l->n_bytes = s->x->n_bytes - l->bytes;
 	return expr_expect(s, ')', "after pad(...");
@@ -384,7 +285,7 @@ static bool pad(struct parser *s, const char *at)
 
 static bool file(struct parser *s, const char *at)
 {
-	struct expr_layer *l = add_layer(s, EXPR_RAW, at);
+	struct expr_layer *l = expr_add_layer(s, EXPR_RAW, at);
 	char path[4096];
 	if (!l || !expr_expect(s, '(', "after file"))
 		return false;
@@ -433,9 +334,9 @@ static bool layer(struct parser *s, bool fuzz)
 {
 	expr_space(s);
 	const char *at = s->p;
-	if (*at == '"') {
-		struct expr_layer *l = add_layer(s, EXPR_RAW, at);
-		if (!l || !expr_string(s))
+	if (*at == '"' || *at == '[') {
+		struct expr_layer *l = expr_add_layer(s, EXPR_RAW, at);
+		if (!l || !expr_choice(s, expr_string))
 			return false;
 		l->n_bytes = s->x->n_bytes - l->bytes;
 		return true;
@@ -454,7 +355,7 @@ static bool layer(struct parser *s, bool fuzz)
 	char name[64];
 	snprintf(name, sizeof name, "%.*s", (int)(w.n < 60 ? w.n : 60), w.p);
 	const struct l4_proto *p = w.n ? l4_craft_proto(name) : NULL;
-	return p ? protocol(s, p, at, fuzz) : unknown_protocol(s, w);
+	return p ? expr_protocol(s, p, at, fuzz) : unknown_protocol(s, w);
 }
 
 static bool chain(struct parser *s, bool fuzz)
@@ -466,31 +367,77 @@ static bool chain(struct parser *s, bool fuzz)
 	return true;
 }
 
-int l4_craft_parse(struct l4_craft_expr **out, const char *text, l4_craft_load_fn *load, void *ctx,
-    struct l4_craft_error *err)
+/* One reading of the text, with the elements of lists of texts that s says. */
+static int read_once(struct parser *s)
 {
-	*out = NULL;
-	*err = (struct l4_craft_error){ .column = 0 };
-	struct l4_craft_expr *x = calloc(1, sizeof *x);
-	if (!x)
+	s->x = calloc(1, sizeof *s->x);
+	s->p = s->text;
+	s->n_lists = 0;
+	if (!s->x)
 		return L4_ENOMEM;
-	struct parser s = { .x = x, .text = text, .p = text, .load = load, .ctx = ctx, .err = err };
-	if (chain(&s, false)) {
-		expr_space(&s);
-		if (*s.p)
-			expr_fail(&s, s.p, "found '%c'; expected '/' and another layer, or the end",
-			    *s.p);
+	if (chain(s, false)) {
+		expr_space(s);
+		if (*s->p)
+			expr_fail(s, s->p, "found '%c'; expected '/' and another layer, or the end",
+			    *s->p);
 	}
-	if (s.failed) {
-		l4_craft_free(x);
+	if (s->failed)
 		return L4_EMALFORMED;
-	}
+	struct l4_craft_expr *x = s->x;
 	x->count = 1;
 	for (uint32_t i = 0; i < x->n_sets; i++) {
 		uint64_t n = x->sets[i].count;
 		x->count = x->count > UINT64_MAX / n ? UINT64_MAX : x->count * n;
 	}
-	*out = x;
+	x->each = x->count;
+	return craft_plan(x);
+}
+
+/* The other choices of lists of texts: the last list changes fastest. */
+static int read_others(struct parser *s, struct l4_craft_expr *first, uint64_t texts)
+{
+	first->others = calloc(texts - 1, sizeof(struct l4_craft_expr *));
+	if (!first->others)
+		return L4_ENOMEM;
+	for (uint64_t k = 1; k < texts; k++) {
+		uint64_t rest = k;
+		for (uint32_t i = s->n_lists; i-- > 0; rest /= s->size[i])
+			s->pick[i] = (uint32_t)(rest % s->size[i]);
+		int e = read_once(s);
+		if (e < 0)
+			return e;
+		first->others[first->n_others++] = s->x;
+	}
+	first->count = first->each > UINT64_MAX / texts ? UINT64_MAX : first->each * texts;
+	return 0;
+}
+
+int l4_craft_parse(struct l4_craft_expr **out, const char *text, l4_craft_load_fn *load, void *ctx,
+    struct l4_craft_error *err)
+{
+	*out = NULL;
+	*err = (struct l4_craft_error){ .column = 0 };
+	struct parser s = { .text = text, .load = load, .ctx = ctx, .err = err };
+	int e = read_once(&s);
+	struct l4_craft_expr *first = s.x;
+	uint64_t texts = 1;
+	for (uint32_t i = 0; !e && i < s.n_lists; i++) {
+		texts *= s.size[i];
+		if (texts > EXPR_TEXTS) {
+			expr_fail(&s, text, "lists of texts make %llu packets and more; at most %d",
+			    (unsigned long long)texts, EXPR_TEXTS);
+			e = L4_EMALFORMED;
+		}
+	}
+	if (!e && texts > 1)
+		e = read_others(&s, first, texts);
+	if (e < 0) {
+		if (s.x != first)
+			l4_craft_free(s.x);
+		l4_craft_free(first);
+		return e;
+	}
+	*out = first;
 	return 0;
 }
 
@@ -498,8 +445,15 @@ void l4_craft_free(struct l4_craft_expr *x)
 {
 	if (!x)
 		return;
+	for (uint32_t i = 0; i < x->n_others; i++)
+		l4_craft_free(x->others[i]);
+	free(x->others);
+	craft_plan_free(x->plan);
+	free(x->layers);
+	free(x->sets);
 	free(x->items);
 	free(x->bytes);
+	free(x->wide);
 	free(x);
 }
 
@@ -511,6 +465,8 @@ uint64_t l4_craft_count(const struct l4_craft_expr *x)
 uint16_t l4_craft_linktype(const struct l4_craft_expr *x)
 {
 	const struct expr_layer *l = &x->layers[0];
+	if (!x->n_layers)
+		return L4_LINK_UNKNOWN;
 	if (l->kind == EXPR_RAW)
 		return (uint16_t)l->link;
 	if (l->kind != EXPR_PROTO)

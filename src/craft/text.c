@@ -20,30 +20,11 @@
 #include "base/cursor.h"
 #include "craft/expr.h"
 
-enum { TRIES = 4 };
+#include "craft/text.h"
 
-/* A layer as it will be written. */
-struct part {
-	const struct l4_proto *proto;
-	uint32_t at, header; /* bytes from the packet's start; header with options */
-	uint64_t give[4];    /* rows of derived fields that must be said, a bit each */
-};
+enum { TRIES = 12 };
 
-struct reader {
-	const uint8_t *data;
-	uint32_t n;
-	uint16_t linktype;
-	struct part parts[EXPR_LAYERS];
-	uint32_t n_parts;
-	uint32_t payload, pad; /* where the payload begins, where padding begins */
-	bool plain;            /* payload and options as hex only */
-	char *out;
-	size_t cap, len;
-};
-
-static void add(struct reader *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static void add(struct reader *r, const char *fmt, ...)
+void text_add(struct text_reader *r, const char *fmt, ...)
 {
 	va_list ap;
 	size_t left = r->len < r->cap ? r->cap - r->len : 0;
@@ -53,7 +34,7 @@ static void add(struct reader *r, const char *fmt, ...)
 	r->len += n > 0 ? (size_t)n : 0;
 }
 
-static void add_hex(struct reader *r, const uint8_t *p, size_t n)
+void text_hex(struct text_reader *r, const uint8_t *p, size_t n)
 {
 	static const char digits[] = "0123456789abcdef";
 	for (size_t i = 0; i < n; i++, r->len += 2)
@@ -64,29 +45,18 @@ static void add_hex(struct reader *r, const uint8_t *p, size_t n)
 		}
 }
 
-static const char *short_name(const struct l4_proto *p, const struct l4_field *f)
-{
-	size_t n = strlen(p->name);
-	if (f->alias)
-		return f->alias;
-	if (!strncmp(f->name, p->name, n) && f->name[n] == '.')
-		return f->name + n + 1;
-	const char *dot = strrchr(f->name, '.');
-	return dot ? dot + 1 : f->name;
-}
-
-static void add_tcp_flags(struct reader *r, uint64_t v)
+static void add_tcp_flags(struct text_reader *r, uint64_t v)
 {
 	static const char letters[] = "FSRPAUECN";
 	if (!v || v >> 9)
-		add(r, "0x%" PRIx64, v);
+		text_add(r, "0x%" PRIx64, v);
 	else
 		for (unsigned i = 0; i < 9; i++)
 			if (v >> i & 1)
-				add(r, "%c", letters[i]);
+				text_add(r, "%c", letters[i]);
 }
 
-static void add_value(struct reader *r, const struct l4_field *f, const uint8_t *h, uint64_t v)
+static void add_value(struct text_reader *r, const struct l4_field *f, const uint8_t *h, uint64_t v)
 {
 	char t[L4_ADDR_TEXT_MAX];
 	if (f->type == L4_FT_IP4 || f->type == L4_FT_IP6) {
@@ -94,18 +64,18 @@ static void add_value(struct reader *r, const struct l4_field *f, const uint8_t 
 							: l4_addr_from_ip6(h + f->bit / 8);
 		l4_addr_format(&a, t, sizeof t);
 		/* An IPv4-mapped address keeps its colons. */
-		add(r, f->type == L4_FT_IP6 && !strchr(t, ':') ? "::ffff:%s" : "%s", t);
+		text_add(r, f->type == L4_FT_IP6 && !strchr(t, ':') ? "::ffff:%s" : "%s", t);
 	} else if (f->type == L4_FT_MAC) {
 		struct l4_mac m;
 		memcpy(m.b, h + f->bit / 8, 6);
 		l4_mac_format(&m, t, sizeof t);
-		add(r, "%s", t);
+		text_add(r, "%s", t);
 	} else if (!strcmp(f->name, "tcp.flags")) {
 		add_tcp_flags(r, v);
 	} else if (f->base == L4_BASE_HEX || f->base == L4_BASE_HEX_DEC) {
-		add(r, "0x%" PRIx64, v);
+		text_add(r, "0x%" PRIx64, v);
 	} else {
-		add(r, "%" PRIu64, v);
+		text_add(r, "%" PRIu64, v);
 	}
 }
 
@@ -118,82 +88,79 @@ static bool is_default(const struct l4_field *f, const uint8_t *h, uint32_t fixe
 		l4_put_u32(def + 12, (uint32_t)f->def);
 		return !memcmp(h + f->bit / 8, def, 16);
 	}
+	if (f->bits > 64) {
+		static const uint8_t zeros[128];
+		return f->bits / 8u <= sizeof zeros && !memcmp(h + f->bit / 8, zeros, f->bits / 8u);
+	}
 	return l4_field_read(f, h, fixed, v) < 0 || *v == f->def;
 }
 
-static void add_tcp_options(struct reader *r, const uint8_t *p, uint32_t n)
+/* The wide fields: text, or bytes without the zeros at their end. */
+static void add_wide(struct text_reader *r, const struct l4_field *f, const uint8_t *p)
 {
-	bool more = false;
-	for (uint32_t i = 0; i < n;) {
-		uint32_t len = p[i] < 2 ? 1 : i + 1 < n ? p[i + 1] : 0;
-		add(r, more ? "," : "");
-		more = true;
-		if (len == 0 || (p[i] >= 2 && len < 2) || len > n - i) {
-			add(r, "raw(hex=");
-			add_hex(r, p + i, n - i);
-			add(r, ")");
-			return;
-		}
-		if (p[i] < 2)
-			add(r, p[i] ? "nop" : "eol");
-		else if (p[i] == 2 && len == 4)
-			add(r, "mss(%u)", l4_get_u16(p + i + 2));
-		else if (p[i] == 3 && len == 3)
-			add(r, "ws(%u)", p[i + 2]);
-		else if (p[i] == 4 && len == 2)
-			add(r, "sackok");
-		else if (p[i] == 8 && len == 10)
-			add(r, "ts(%" PRIu32 ",%" PRIu32 ")", l4_get_u32(p + i + 2),
-			    l4_get_u32(p + i + 6));
-		else if (p[i] == 5 && len % 8 == 2 && len > 2) {
-			for (uint32_t k = 2; k < len; k += 4)
-				add(r, "%s%" PRIu32, k == 2 ? "sack(" : ",", l4_get_u32(p + i + k));
-			add(r, ")");
-		} else {
-			add(r, "opt(%u", p[i]);
-			if (len > 2)
-				add(r, ",hex=");
-			add_hex(r, p + i + 2, len - 2);
-			add(r, ")");
-		}
-		i += len;
-	}
+	uint32_t n = f->bits / 8u;
+	bool plain = f->type == L4_FT_STRING;
+	while (n && !p[n - 1])
+		n--;
+	for (uint32_t i = 0; i < n; i++)
+		plain = plain && p[i] > 32 && p[i] < 127 && !strchr("\"\\[],()", p[i]);
+	if (plain)
+		text_add(r, "\"%.*s\"", (int)n, (const char *)p);
+	else
+		text_hex(r, p, n);
 }
 
-static void add_part(struct reader *r, const struct part *k)
+/* Whether another row says the same bits: the table's before that of a form that holds for every
+ * header, a form's of its own before the table's. */
+static bool is_doubled(const struct text_part *k, const struct l4_field *f)
 {
+	const struct l4_craft_form *form = k->layer.form;
+	bool of_form = form && f >= form->fields && f < form->fields + form->n_fields;
+	const struct l4_field *rows = of_form ? k->layer.proto->fields + 1
+				      : form  ? form->fields
+					      : NULL;
+	size_t n = of_form ? k->layer.proto->n_fields - 1u : form ? form->n_fields : 0;
+	if (!form || of_form != (form->n_values == 0))
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (l4_craft_writable(&rows[i]) && rows[i].bit < f->bit + f->bits &&
+		    f->bit < rows[i].bit + rows[i].bits)
+			return true;
+	return false;
+}
+
+static void add_part(struct text_reader *r, const struct text_part *k)
+{
+	static const char *const names[][2] = { { "ipv6", "ip6" }, { "icmpv6", "icmp6" },
+		{ "ipv6.hopopts", "hopopts" }, { "ipv6.dstopts", "dstopts" },
+		{ "ipv6.routing", "routing" }, { "ipv6.fraghdr", "frag" } };
 	const uint8_t *h = r->data + k->at;
-	uint32_t fixed = k->proto->header_bits / 8u;
-	unsigned n = 0;
-	const char *name = !strcmp(k->proto->name, "ipv6")     ? "ip6"
-			   : !strcmp(k->proto->name, "icmpv6") ? "icmp6"
-							       : k->proto->name;
-	add(r, "%s%s(", r->len ? "/" : "", name);
-	for (uint32_t i = 1; i < k->proto->n_fields; i++) {
-		const struct l4_field *f = &k->proto->fields[i];
+	const struct l4_proto *p = k->layer.proto;
+	const struct l4_field *f;
+	unsigned n = 0, row = 0;
+	const char *name = p->name;
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (!strcmp(names[i][0], name))
+			name = names[i][1];
+	text_add(r, "%s%s(", r->len ? "/" : "", name);
+	for (uint32_t i = 0; (f = craft_row(&k->layer, &i)) != NULL; row++) {
 		uint64_t v = 0;
-		if (!l4_craft_writable(f) || f->depth || (f->bit + f->bits + 7u) / 8u > fixed)
+		bool say = row < 64 && k->give >> row & 1;
+		if (f->depth || is_doubled(k, f) || !strcmp(f->name, "dhcp.hw.addr"))
 			continue;
-		if (f->derive ? !(i < 256 && k->give[i / 64] >> i % 64 & 1)
-			      : is_default(f, h, fixed, &v))
+		bool force = k->layer.form && k->layer.form->on_demand && f->bit >= 64;
+		if (f->derive ? !say : is_default(f, h, k->layer.header, &v) && !force)
 			continue;
 		if (f->derive)
-			l4_field_read(f, h, fixed, &v);
-		add(r, "%s%s=", n++ ? "," : "", short_name(k->proto, f));
-		add_value(r, f, h, v);
+			l4_field_read(f, h, k->layer.header, &v);
+		text_add(r, "%s%s=", n++ ? "," : "", craft_short(p, f));
+		if (f->bits > 64 && f->type != L4_FT_IP6)
+			add_wide(r, f, h + f->bit / 8);
+		else
+			add_value(r, f, h, v);
 	}
-	if (k->header > fixed) {
-		add(r, "%soptions=[", n ? "," : "");
-		if (!r->plain && !strcmp(k->proto->name, "tcp")) {
-			add_tcp_options(r, h + fixed, k->header - fixed);
-		} else {
-			add(r, "raw(hex=");
-			add_hex(r, h + fixed, k->header - fixed);
-			add(r, ")");
-		}
-		add(r, "]");
-	}
-	add(r, ")");
+	text_lists(r, k, n);
+	text_add(r, ")");
 }
 
 /* Text when it is mostly that. */
@@ -205,7 +172,7 @@ static bool is_text(const uint8_t *p, uint32_t n)
 	return n && odd <= n / 16;
 }
 
-static void add_payload(struct reader *r)
+static void add_payload(struct text_reader *r)
 {
 	const uint8_t *p = r->data + r->payload;
 	uint32_t n = r->pad - r->payload;
@@ -213,28 +180,28 @@ static void add_payload(struct reader *r)
 	if (!n && r->n_parts)
 		return;
 	if (r->plain || !is_text(p, n) || !r->n_parts) {
-		add(r, "%sraw(", slash);
+		text_add(r, "%sraw(", slash);
 		if (!r->n_parts)
-			add(r, "link=%u,", r->linktype);
-		add(r, "hex=");
-		add_hex(r, p, n);
-		add(r, ")");
+			text_add(r, "link=%u,", r->linktype);
+		text_add(r, "hex=");
+		text_hex(r, p, n);
+		text_add(r, ")");
 		return;
 	}
-	add(r, "%s\"", slash);
+	text_add(r, "%s\"", slash);
 	for (uint32_t i = 0; i < n; i++)
 		if (p[i] == '"' || p[i] == '\\')
-			add(r, "\\%c", p[i]);
+			text_add(r, "\\%c", p[i]);
 		else if (p[i] == '\n' || p[i] == '\r' || p[i] == '\t')
-			add(r, "\\%c", p[i] == '\n' ? 'n' : p[i] == '\r' ? 'r' : 't');
+			text_add(r, "\\%c", p[i] == '\n' ? 'n' : p[i] == '\r' ? 'r' : 't');
 		else if (p[i] >= 32 && p[i] < 127)
-			add(r, "%c", p[i]);
+			text_add(r, "%c", p[i]);
 		else
-			add(r, "\\x%02x", p[i]);
-	add(r, "\"");
+			text_add(r, "\\x%02x", p[i]);
+	text_add(r, "\"");
 }
 
-static void write_all(struct reader *r)
+static void write_all(struct text_reader *r)
 {
 	r->len = 0;
 	if (r->cap)
@@ -243,35 +210,38 @@ static void write_all(struct reader *r)
 		add_part(r, &r->parts[i]);
 	add_payload(r);
 	if (r->pad < r->n) {
-		add(r, "/pad(hex=");
-		add_hex(r, r->data + r->pad, r->n - r->pad);
-		add(r, ")");
+		text_add(r, "/pad(hex=");
+		text_hex(r, r->data + r->pad, r->n - r->pad);
+		text_add(r, ")");
 	}
 }
 
-/* Marks the derived fields that came out different. False: there is none. */
-static bool mark(struct reader *r, const uint8_t *built)
+/* Marks derived fields that came out different: checksums only when nothing else did, for they
+ * follow the rest. False: there is none. */
+static bool mark(struct text_reader *r, const uint8_t *built)
 {
 	bool any = false;
-	for (uint32_t i = 0; i < r->n_parts; i++) {
-		struct part *k = &r->parts[i];
-		uint32_t fixed = k->proto->header_bits / 8u;
-		for (uint32_t j = 1; j < k->proto->n_fields && j < 256; j++) {
-			const struct l4_field *f = &k->proto->fields[j];
-			uint64_t a, b;
-			if (!l4_craft_writable(f) || !f->derive || f->depth ||
-			    l4_field_read(f, r->data + k->at, fixed, &a) < 0 ||
-			    l4_field_read(f, built + k->at, fixed, &b) < 0 || a == b)
-				continue;
-			any |= !(k->give[j / 64] >> j % 64 & 1);
-			k->give[j / 64] |= UINT64_C(1) << j % 64;
+	for (int sums = 0; sums < 2 && !any; sums++)
+		for (uint32_t i = 0; i < r->n_parts; i++) {
+			struct text_part *k = &r->parts[i];
+			const struct l4_field *f;
+			unsigned row = 0;
+			for (uint32_t j = 0; (f = craft_row(&k->layer, &j)) && row < 64; row++) {
+				uint64_t a, b;
+				if (!f->derive || craft_is_sum(f) != sums || k->give >> row & 1 ||
+				    l4_field_read(f, r->data + k->at, k->layer.header, &a) < 0 ||
+				    l4_field_read(f, built + k->at, k->layer.header, &b) < 0 ||
+				    a == b)
+					continue;
+				k->give |= UINT64_C(1) << row;
+				any = true;
+			}
 		}
-	}
 	return any;
 }
 
 /* Builds the text. 1: the packet again; 0: something else, in *built if of the same length. */
-static int try_text(const struct reader *r, uint8_t *built, bool *same_length)
+static int try_text(const struct text_reader *r, uint8_t *built, bool *same_length)
 {
 	struct l4_craft_expr *x;
 	struct l4_craft_error err;
@@ -292,49 +262,52 @@ static int try_text(const struct reader *r, uint8_t *built, bool *same_length)
 }
 
 /* Takes the layers that lie one behind the other, from the packet's start. */
-static void take_layers(struct reader *r, const struct l4_dissected *p)
+static void take_layers(struct text_reader *r, const struct l4_dissected *p)
 {
 	uint32_t at = 0;
 	bool bounded = false;
 	r->pad = r->n;
-	for (uint32_t i = 0; i < p->n_layers && r->n_parts < EXPR_LAYERS - 3; i++) {
+	for (uint32_t i = 0; i < p->n_layers && r->n_parts < EXPR_LAYERS - 4; i++) {
 		const struct l4_layer *l = &p->layers[i];
-		uint32_t fixed = l->proto->header_bits / 8u;
-		if (l->source || !strcmp(l->proto->name, "frame") ||
-		    !strcmp(l->proto->name, "ethertype") || !strcmp(l->proto->name, "raw"))
-			continue;
-		if (!fixed || l->data != r->data + at || r->pad - at < fixed)
+		const char *name = l->proto->name;
+		if (l->source || !l->proto->header_bits || !strcmp(name, "frame") ||
+		    !strcmp(name, "ethertype") || !strcmp(name, "raw")) {
+			if (l->source || !strcmp(name, "frame") || !strcmp(name, "ethertype") ||
+			    !strcmp(name, "raw"))
+				continue;
 			break;
-		struct part k = { .proto = l->proto, .at = at, .header = fixed };
-		/* Options: what IHL and data offset say. */
-		if (!strcmp(l->proto->name, "ip"))
-			k.header = (l->data[0] & 15u) * 4;
-		else if (!strcmp(l->proto->name, "tcp"))
-			k.header = (l->data[12] >> 4) * 4u;
-		else if (!strcmp(l->proto->name, "hopopts") || !strcmp(l->proto->name, "dstopts") ||
-			 strstr(l->proto->name, "opts") || strstr(l->proto->name, "routing"))
-			k.header = (l->data[1] + 1u) * 8;
-		if (k.header < fixed)
-			k.header = fixed;
-		if (k.header > r->pad - at)
+		}
+		struct text_part k = { .at = at };
+		/* A DNS message in TCP has its length in front, which the expression derives. */
+		if (!strcmp(name, "dns") && r->n_parts && l->data == r->data + at + 2 &&
+		    !strcmp(r->parts[r->n_parts - 1].layer.proto->name, "tcp")) {
+			k.at = at + 2;
+			k.prefixed = true;
+		}
+		if (l->data != r->data + k.at || !text_header(r, l->proto, &k))
 			break;
 		uint32_t len = 0;
-		if (!strcmp(l->proto->name, "ip"))
+		if (!strcmp(name, "ip"))
 			len = l4_get_u16(l->data + 2);
-		else if (!strcmp(l->proto->name, "ipv6"))
+		else if (!strcmp(name, "ipv6"))
 			len = l4_get_u16(l->data + 4) + 40u;
+		else if (!strcmp(name, "arp"))
+			len = 28;
 		/* Beyond the outermost IP length there is padding of the link. */
 		if (len && !bounded && len >= k.header && len < r->n - at)
 			r->pad = at + len;
 		bounded |= len != 0;
-		at += k.header;
+		at = k.at + k.header;
 		r->parts[r->n_parts++] = k;
 	}
+	/* What fills the last layer up to its end is found now that the end is known. */
+	if (r->n_parts)
+		at = text_open_end(r, &r->parts[r->n_parts - 1]);
 	r->payload = at;
 }
 
 /* One go with the layers taken: 1 when the text builds the packet. */
-static int settle(struct reader *r, uint8_t *built)
+static int settle(struct text_reader *r, uint8_t *built)
 {
 	for (int i = 0; i < TRIES; i++) {
 		bool same;
@@ -353,7 +326,7 @@ int64_t l4_craft_text(uint16_t linktype, const void *data, size_t n, char *out, 
 	if (n > EXPR_PACKET_MAX)
 		return L4_EMSGSIZE;
 	struct l4_dissect *d = l4_dissect_new(NULL);
-	struct reader *r = calloc(1, sizeof *r);
+	struct text_reader *r = calloc(1, sizeof *r);
 	uint8_t *built = malloc(n + 1);
 	int e = L4_ENOMEM;
 	if (!d || !r || !built)
@@ -364,7 +337,7 @@ int64_t l4_craft_text(uint16_t linktype, const void *data, size_t n, char *out, 
 		.number = 1,
 		.linktype = linktype,
 		.fcs_len = -1 };
-	*r = (struct reader){
+	*r = (struct text_reader){
 		.data = data, .n = (uint32_t)n, .linktype = linktype, .out = out, .cap = cap
 	};
 	take_layers(r, l4_dissect_packet(d, &c));
@@ -374,10 +347,17 @@ int64_t l4_craft_text(uint16_t linktype, const void *data, size_t n, char *out, 
 			break;
 		if (r->plain) {
 			r->payload = r->parts[--r->n_parts].at;
+			if (r->payload && r->parts[r->n_parts].prefixed)
+				r->payload -= 2;
 			if (!r->n_parts)
 				r->pad = r->n;
-			memset(r->parts[r->n_parts].give, 0, sizeof r->parts[0].give);
+		} else if (r->n_parts) {
+			struct text_part *k = &r->parts[r->n_parts - 1];
+			if (k->open)
+				r->payload = k->at + k->layer.header;
 		}
+		for (uint32_t i = 0; i < r->n_parts; i++)
+			r->parts[i].give = 0;
 		r->plain = true;
 	}
 out:

@@ -31,7 +31,6 @@ static bool add_item(struct parser *s, struct expr_set *set, struct expr_item i)
 		x->cap_items = cap;
 	}
 	x->items[x->n_items++] = i;
-	x->random |= i.random;
 	set->n_items++;
 	set->count = set->count > UINT64_MAX - i.count ? UINT64_MAX : set->count + i.count;
 	return true;
@@ -162,7 +161,9 @@ static bool parts(const struct l4_proto *p, const struct l4_field *f, struct wor
 
 static bool by_name(const struct l4_proto *p, const struct l4_field *f, struct word w, uint64_t *v)
 {
-	for (const struct l4_value *k = f->values; k && k->name; k++)
+	/* A row of a form has its names in the table. */
+	const struct l4_field *named = f->values || f->label ? f : l4_field_find(f->name, NULL);
+	for (const struct l4_value *k = named ? named->values : NULL; k && k->name; k++)
 		if (same(w, k->name)) {
 			*v = k->value;
 			return true;
@@ -226,11 +227,49 @@ static bool one(struct parser *s, const struct l4_proto *p, struct expr_set *set
 	return add_item(s, set, i);
 }
 
+static bool bytes(struct parser *s)
+{
+	expr_space(s);
+	return *s->p == '"' ? expr_string(s) : expr_hex(s);
+}
+
+/* More than 64 bits that are no address: a text, or bytes in hex; zeros follow a shorter one. */
+static bool wide_value(struct parser *s, struct expr_set *set)
+{
+	struct l4_craft_expr *x = s->x;
+	const char *from = s->p;
+	uint32_t start = x->n_bytes;
+	if (set->field->bit % 8 || set->field->bits % 8)
+		return expr_fail(s, from, "%s is too wide to be given", set->field->name);
+	if (!expr_choice(s, bytes))
+		return false;
+	uint32_t n = x->n_bytes - start;
+	if (n > set->field->bits / 8u)
+		return expr_fail(s, from, "%u bytes; %s has room for %u", n, set->field->name,
+		    set->field->bits / 8u);
+	if (x->n_wide + n > x->cap_wide) {
+		uint8_t *w = realloc(x->wide, (x->n_wide + n) * 2u);
+		if (!w)
+			return expr_fail(s, from, "no memory");
+		x->wide = w;
+		x->cap_wide = (x->n_wide + n) * 2;
+	}
+	set->wide = true;
+	set->count = 1;
+	set->item = x->n_wide;
+	set->n_items = n;
+	if (n)
+		memcpy(x->wide + x->n_wide, x->bytes + start, n);
+	x->n_wide += n;
+	x->n_bytes = start;
+	return true;
+}
+
 bool expr_values(struct parser *s, const struct l4_proto *p, struct expr_set *set)
 {
 	set->item = s->x->n_items;
-	if (set->field->bits > 128 || (set->field->bits > 64 && set->field->type != L4_FT_IP6))
-		return expr_fail(s, s->p, "%s is too wide to be given", set->field->name);
+	if (set->field->bits > 64 && set->field->type != L4_FT_IP6)
+		return wide_value(s, set);
 	if (!expr_take(s, '['))
 		return one(s, p, set);
 	do {

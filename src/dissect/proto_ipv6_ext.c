@@ -24,7 +24,8 @@ static const struct l4_field hop_fields[] = { [OPTS] = ROW0(
 						  "ipv6.hopopts", "IPv6 Hop-by-Hop Option", 16),
 	[OPTS_NXT] = ROW("ipv6.hopopts.nxt", "Next Header", U8, DEC, AT(0, 8),
 	    .values = l4_ip_proto_names, .derive = L4_DERIVE_NEXT),
-	[OPTS_LEN] = ROW("ipv6.hopopts.len", "Length", U8, DEC, AT(8, 8)),
+	[OPTS_LEN] =
+	    ROW("ipv6.hopopts.len", "Length", U8, DEC, AT(8, 8), .derive = L4_DERIVE_HEADER_UNITS),
 	[OPTS_LEN_OCT] = ROW("ipv6.hopopts.len_oct", "Length in bytes", U16, DEC, GEN),
 	OPTION_ROWS(ROW_TABLE) };
 
@@ -32,7 +33,8 @@ static const struct l4_field dst_fields[] = { [OPTS] = ROW0("ipv6.dstopts",
 						  "Destination Options for IPv6", 16),
 	[OPTS_NXT] = ROW("ipv6.dstopts.nxt", "Next Header", U8, DEC, AT(0, 8),
 	    .values = l4_ip_proto_names, .derive = L4_DERIVE_NEXT),
-	[OPTS_LEN] = ROW("ipv6.dstopts.len", "Length", U8, DEC, AT(8, 8)),
+	[OPTS_LEN] =
+	    ROW("ipv6.dstopts.len", "Length", U8, DEC, AT(8, 8), .derive = L4_DERIVE_HEADER_UNITS),
 	[OPTS_LEN_OCT] = ROW("ipv6.dstopts.len_oct", "Length in bytes", U16, DEC, GEN),
 	OPTION_ROWS(ROW_TABLE) };
 
@@ -116,7 +118,8 @@ static const struct l4_field rt_fields[] = {
 	[RT] = ROW0("ipv6.routing", "Routing Header for IPv6", 32),
 	[RT_NXT] = ROW("ipv6.routing.nxt", "Next Header", U8, DEC, AT(0, 8),
 	    .values = l4_ip_proto_names, .derive = L4_DERIVE_NEXT),
-	[RT_LEN] = ROW("ipv6.routing.len", "Length", U8, DEC, AT(8, 8)),
+	[RT_LEN] =
+	    ROW("ipv6.routing.len", "Length", U8, DEC, AT(8, 8), .derive = L4_DERIVE_HEADER_UNITS),
 	[RT_LEN_OCT] = ROW("ipv6.routing.len_oct", "Length in bytes", U16, DEC, GEN),
 	[RT_TYPE] = ROW("ipv6.routing.type", "Type", U8, DEC, AT(16, 8)),
 	[RT_LEFT] = ROW("ipv6.routing.segleft", "Segments Left", U8, DEC, AT(24, 8)),

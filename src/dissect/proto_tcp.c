@@ -87,8 +87,8 @@ static const struct l4_field fields[] = {
 	[TCP] = ROW0("tcp", "Transmission Control Protocol", 160),
 	[SRCPORT] =
 	    ROW("tcp.srcport", "Source Port", U16, DEC, AT(0, 16), .def = 20, .alias = "sport"),
-	[DSTPORT] = ROW(
-	    "tcp.dstport", "Destination Port", U16, DEC, AT(16, 16), .def = 80, .alias = "dport"),
+	[DSTPORT] = ROW("tcp.dstport", "Destination Port", U16, DEC, AT(16, 16),
+	    .derive = L4_DERIVE_PORT, .def = 80, .alias = "dport"),
 	[PORT1] = ROW("tcp.port", "Source or Destination Port", U16, DEC, AT(0, 16), HID),
 	[PORT2] = ROW("tcp.port", "Source or Destination Port", U16, DEC, AT(16, 16), HID),
 	[STREAM] = ROW("tcp.stream", "Stream index", U32, DEC, GEN),

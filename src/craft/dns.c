@@ -1,0 +1,221 @@
+/* DNS in expressions: names, the question of qname=, records of the sections.
+ *
+ * A name is written without compression, and as it is given: its length is not checked beyond what
+ * a label can say. `@N` in place of a label is a pointer to byte N of the message (RFC 1035 4.1.4),
+ * so that every name of a captured answer can be written. */
+#include <layer4/packet.h>
+
+#include <string.h>
+
+#include "base/cursor.h"
+#include "craft/expr.h"
+
+/* A label, or a pointer, which ends the name: 0. */
+static int label(struct parser *s, const char *p, size_t n)
+{
+	uint8_t head[2];
+	uint64_t to;
+	if (p[0] == '@') {
+		if (!expr_number(s, (struct word){ p + 1, n - 1 }, 0x3fff, &to))
+			return -1;
+		l4_put_u16(head, (uint16_t)(0xc000 | to));
+		return expr_add_bytes(s, head, 2) ? 0 : -1;
+	}
+	/* RFC 1035 2.3.4 */
+	if (n == 0 || n > 63)
+		return expr_fail(s, p, "a label of a name has 1 to 63 characters") - 1;
+	head[0] = (uint8_t)n;
+	return expr_add_bytes(s, head, 1) && expr_add_bytes(s, p, n) ? 1 : -1;
+}
+
+bool dns_name(struct parser *s)
+{
+	bool quoted = expr_take(s, '"');
+	struct word w = expr_word(s);
+	const char *p = w.p, *end = w.p + w.n;
+	if (w.n > 254)
+		return expr_fail(s, p, "a name has at most 254 characters");
+	if (w.n && end[-1] == '.')
+		end--;
+	int more = 1;
+	while (p < end && more == 1) {
+		const char *dot = memchr(p, '.', (size_t)(end - p));
+		size_t n = (size_t)((dot ? dot : end) - p);
+		more = label(s, p, n);
+		if (more < 0)
+			return false;
+		p += n + (dot != NULL);
+	}
+	if (p < end)
+		return expr_fail(s, p, "a pointer ends a name");
+	if (more && !expr_add_zeros(s, 1))
+		return false;
+	return !quoted || expr_expect(s, '"', "after the name");
+}
+
+/* A number of 16 bits, or a name of a value of this row: as a set at the end of the bytes. */
+static bool number16(struct parser *s, struct tail *t, const char *row, struct expr_set *set)
+{
+	const struct l4_field *f = l4_field_find(row, NULL);
+	struct l4_field g = { .name = row, .type = L4_FT_U16, .bits = 16, .values = f->values };
+	*set = (struct expr_set){ .field = &g, .at = { 0, 16 }, .tail = true };
+	bool ok = expr_values(s, t->layer->proto, set);
+	set->field = NULL;
+	return ok;
+}
+
+static bool put16(struct parser *s, struct tail *t, struct expr_set *set)
+{
+	const struct expr_item *i = &s->x->items[set->item];
+	uint8_t b[2] = { 0, 1 }; /* A, IN */
+	set->at.bit = (s->x->n_bytes - t->layer->bytes) * 8;
+	if (set->count == 1 && !i->random)
+		l4_put_u16(b, (uint16_t)i->lo);
+	if (!expr_add_bytes(s, b, 2))
+		return false;
+	return set->count <= 1 && !(set->count && i->random)
+		   ? true
+		   : expr_add_set(s, t->layer, set) != NULL;
+}
+
+bool dns_flush_question(struct parser *s, struct tail *t)
+{
+	if (!t->asked || t->question_done)
+		return true;
+	t->question_done = true;
+	t->layer->records[0]++;
+	return (t->named || expr_add_zeros(s, 1)) && put16(s, t, &t->qtype) &&
+	       put16(s, t, &t->qclass);
+}
+
+int dns_argument(struct parser *s, struct tail *t, struct word w, const char *at)
+{
+	const char *p = t->layer->proto->name;
+	if (strcmp(p, "dns") && strcmp(p, "mdns") && strcmp(p, "llmnr"))
+		return 0;
+	bool name = word_is(w, "qname") || word_is(w, "qry.name");
+	bool type = word_is(w, "qtype") || word_is(w, "qry.type");
+	if (!name && !type && !word_is(w, "qclass") && !word_is(w, "qry.class"))
+		return 0;
+	if (!expr_expect(s, '=', "after the name of a field"))
+		return -1;
+	if (t->question_done || t->section || (name && t->named))
+		return expr_fail(s, at, "%.*s must be given once, before the lists of records",
+			   (int)w.n, w.p) -
+		       1;
+	t->asked = true;
+	if (type)
+		return number16(s, t, "dns.qry.type", &t->qtype) ? 1 : -1;
+	if (!name)
+		return number16(s, t, "dns.qry.class", &t->qclass) ? 1 : -1;
+	if (s->x->n_bytes != t->layer->bytes)
+		return expr_fail(s, at, "qname must be given before qd") - 1;
+	t->named = true;
+	return expr_choice(s, dns_name) ? 1 : -1;
+}
+
+/* A named number among the first arguments of a record: ttl=, class=, type=, len=. */
+struct head {
+	uint64_t type, class, ttl;
+	int64_t len;
+};
+
+/* Those that stand in front of the values. False: wrong. */
+static bool head_arguments(struct parser *s, struct head *h)
+{
+	for (;;) {
+		const char *back = s->p;
+		if (!expr_take(s, ','))
+			return true;
+		struct word w = expr_word(s);
+		bool ttl = word_is(w, "ttl"), class = word_is(w, "class"), len = word_is(w, "len");
+		if ((!ttl && !class && !len && !word_is(w, "type")) || !expr_take(s, '=')) {
+			s->p = back;
+			return true;
+		}
+		uint64_t v;
+		const struct l4_field *f =
+		    ttl || len ? NULL
+			       : l4_field_find(class ? "dns.resp.class" : "dns.resp.type", NULL);
+		struct word value = expr_word(s);
+		const struct l4_value *k = f ? f->values : NULL;
+		while (k && k->name && !word_is(value, k->name))
+			k++;
+		if (k && k->name)
+			v = k->value;
+		else if (!expr_number(s, value, ttl ? UINT32_MAX : 65535, &v))
+			return false;
+		if (len)
+			h->len = (int64_t)v;
+		else
+			*(ttl ? &h->ttl : class ? &h->class : &h->type) = v;
+	}
+}
+
+/* edns(size, ext_rcode=, version=, do=, z=, hex...): RFC 6891 6.1.2. */
+static bool edns_arguments(struct parser *s, struct head *h)
+{
+	static const struct {
+		const char *name;
+		uint32_t max;
+		uint8_t shift;
+	} parts[] = { { "ext_rcode", 255, 24 }, { "version", 255, 16 }, { "do", 1, 15 },
+		{ "z", 65535, 0 } };
+	for (;;) {
+		const char *back = s->p;
+		if (!expr_take(s, ','))
+			return true;
+		struct word w = expr_word(s);
+		size_t i = 0;
+		uint64_t v;
+		while (i < 4 && !word_is(w, parts[i].name))
+			i++;
+		if (i == 4 || !expr_take(s, '=')) {
+			s->p = back;
+			return true;
+		}
+		if (!expr_number(s, expr_word(s), parts[i].max, &v))
+			return false;
+		h->ttl |= v << parts[i].shift;
+	}
+}
+
+bool dns_record(struct parser *s, struct tail *t, const struct l4_craft_option *o, const char *at)
+{
+	struct head h = { o->kind, 1, 300, -1 };
+	uint8_t b[10];
+	if (!expr_expect(s, '(', "after the kind of record"))
+		return false;
+	bool edns = o->style == STYLE_EDNS, question = o->style == STYLE_QUESTION;
+	if (edns) { /* the root's name; the class is the size of datagrams */
+		h.ttl = 0;
+		if (!expr_number(s, expr_word(s), 65535, &h.class) || !expr_add_zeros(s, 1) ||
+		    !edns_arguments(s, &h))
+			return false;
+	} else if (!expr_choice(s, dns_name)) {
+		return false;
+	}
+	if (question) {
+		h.type = 1;
+		if (!head_arguments(s, &h))
+			return false;
+	} else if (!edns && !head_arguments(s, &h)) {
+		return false;
+	}
+	l4_put_u16(b, (uint16_t)h.type);
+	l4_put_u16(b + 2, (uint16_t)h.class);
+	l4_put_u32(b + 4, (uint32_t)h.ttl);
+	l4_put_u16(b + 8, 0);
+	if (!expr_add_bytes(s, b, question ? 4 : 10))
+		return false;
+	if (question)
+		return expr_expect(s, ')', "after q(name,type=,class=");
+	uint32_t start = s->x->n_bytes;
+	if (!expr_record_values(s, t, o))
+		return false;
+	uint32_t n = s->x->n_bytes - start;
+	if (n > 65535)
+		return expr_fail(s, at, "a record has at most 65535 bytes");
+	l4_put_u16(s->x->bytes + start - 2, (uint16_t)(h.len >= 0 ? (uint32_t)h.len : n));
+	return true;
+}
