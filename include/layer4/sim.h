@@ -85,6 +85,15 @@ L4_EXPORT int l4_sim_attach(
  * is drawn from the simulation's unless it is given. link may be NULL. Returns 0 or L4_E*. */
 L4_EXPORT int l4_sim_connect(struct l4_sim *s, struct l4_host *a, struct l4_host *b,
     const struct l4_link_config *c, struct l4_link **link, int ifindex[2]);
+/* A learning Ethernet switch, without delay or queue of its own, so that several hosts share one
+ * link. Returns its number from 0, or L4_ENOMEM. Loops are not broken: make none. */
+L4_EXPORT int l4_sim_add_switch(struct l4_sim *s);
+/* Plugs an Ethernet device into a switch (ownership moves). L4_EINVAL: no such switch, or another
+ * medium. */
+L4_EXPORT int l4_sim_plug(struct l4_sim *s, int number, struct l4_device *d);
+/* Takes over a link made with l4_link_new, whose ends were attached or plugged one by one: it is
+ * freed with the simulation. L4_ENOMEM. */
+L4_EXPORT int l4_sim_adopt(struct l4_sim *s, struct l4_link *l);
 /* Called with every event of a host. */
 L4_EXPORT void l4_sim_on_event(struct l4_sim *s, struct l4_host *h,
     void (*fn)(void *ctx, struct l4_host *h, const struct l4_event *e, l4_time now), void *ctx);

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "sim/switch.h"
 
 #define L4_SIM_IDLE_MAX   64       /* rounds at one instant in which nothing moved */
 #define L4_SIM_ROUNDS_MAX 10000000 /* rounds at one instant */
@@ -48,6 +49,8 @@ struct l4_sim {
 	size_t n_nodes;
 	struct l4_link **links;
 	size_t n_links;
+	struct l4_switch **switches;
+	size_t n_switches;
 	struct appointment *at; /* heap by (when, serial) */
 	size_t n_at, cap_at;
 	uint64_t serial;
@@ -80,8 +83,11 @@ void l4_sim_free(struct l4_sim *s)
 		free(n->ifs);
 		free(n);
 	}
+	for (size_t i = 0; i < s->n_switches; i++)
+		l4_switch_free(s->switches[i]);
 	for (size_t i = 0; i < s->n_links; i++)
 		l4_link_free(s->links[i]);
+	free(s->switches);
 	free(s->nodes);
 	free(s->links);
 	free(s->at);
@@ -208,6 +214,34 @@ int l4_sim_connect(struct l4_sim *s, struct l4_host *a, struct l4_host *b,
 	}
 	if (link)
 		*link = l;
+	return 0;
+}
+
+int l4_sim_add_switch(struct l4_sim *s)
+{
+	struct l4_switch **p = grown(s->switches, s->n_switches, sizeof *p);
+	if (!p)
+		return L4_ENOMEM;
+	s->switches = p;
+	if (!(p[s->n_switches] = l4_switch_new()))
+		return L4_ENOMEM;
+	return (int)s->n_switches++;
+}
+
+int l4_sim_plug(struct l4_sim *s, int number, struct l4_device *d)
+{
+	if (number < 0 || (size_t)number >= s->n_switches)
+		return L4_EINVAL;
+	return l4_switch_plug(s->switches[number], d);
+}
+
+int l4_sim_adopt(struct l4_sim *s, struct l4_link *l)
+{
+	struct l4_link **links = grown(s->links, s->n_links, sizeof *links);
+	if (!links)
+		return L4_ENOMEM;
+	s->links = links;
+	s->links[s->n_links++] = l;
 	return 0;
 }
 
@@ -366,6 +400,8 @@ static bool round_once(struct l4_sim *s)
 		moved |= events_out(s, n);
 		moved |= frames_out(s, n);
 	}
+	for (size_t i = 0; i < s->n_switches && !s->stop; i++)
+		moved |= l4_switch_step(s->switches[i], s->now);
 	return moved;
 }
 
@@ -380,6 +416,10 @@ static l4_time next_time(const struct l4_sim *s)
 			d = n->ifs[k].d->ops->deadline(n->ifs[k].d);
 			t = d < t ? d : t;
 		}
+	}
+	for (size_t i = 0; i < s->n_switches; i++) {
+		l4_time d = l4_switch_deadline(s->switches[i]);
+		t = d < t ? d : t;
 	}
 	return t;
 }

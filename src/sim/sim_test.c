@@ -162,6 +162,86 @@ static void same_seed_same_run(void **state)
 	assert_true(a > 120 && a < 200);
 }
 
+/* --- A switch --- */
+
+struct star {
+	struct l4_host *h[3];
+	l4_ep ep[3];
+	unsigned got[3];  /* datagrams */
+	unsigned seen[3]; /* frames that came in */
+};
+
+static void star_event(void *ctx, struct l4_host *h, const struct l4_event *e, l4_time now)
+{
+	struct star *t = ctx;
+	char buf[16];
+	for (int i = 0; i < 3; i++)
+		if (t->h[i] == h)
+			while (l4_udp_recv(h, e->ep, buf, sizeof buf, NULL, now) >= 0)
+				t->got[i]++;
+}
+
+static void star_frame(void *ctx, struct l4_host *h, unsigned ifindex, bool sent,
+    const struct l4_frame *f, l4_time now)
+{
+	struct star *t = ctx;
+	(void)ifindex, (void)f, (void)now;
+	for (int i = 0; i < 3; i++)
+		t->seen[i] += t->h[i] == h && !sent;
+}
+
+/* Three hosts at a switch: what is for one comes to that one only, once its place is known. */
+static void a_switch_learns(void **state)
+{
+	struct star t = { .got = { 0 } };
+	struct l4_sim *s;
+	struct l4_endpoint at[3];
+	(void)state;
+	assert_int_equal(l4_sim_new(&s, 1), 0);
+	assert_int_equal(l4_sim_add_switch(s), 0);
+	l4_sim_on_frame(s, star_frame, &t);
+	for (int i = 0; i < 3; i++) {
+		struct l4_link_config c = { .medium = L4_MEDIUM_ETHERNET,
+			.to = { { .delay = L4_MSEC }, { .delay = L4_MSEC } } };
+		struct l4_device *ends[2];
+		struct l4_link *link;
+		struct l4_prefix a;
+		char text[32];
+		snprintf(text, sizeof text, "192.0.2.%d/24", i + 1);
+		assert_int_equal(l4_prefix_parse(&a, text), 0);
+		at[i] = (struct l4_endpoint){ .addr = a.addr, .port = 9 };
+		assert_int_equal(l4_link_new(&link, &c, ends), 0);
+		assert_int_equal(l4_sim_adopt(s, link), 0);
+		assert_int_equal(l4_sim_plug(s, 0, ends[1]), 0);
+		assert_int_equal(l4_sim_add_host(s, &t.h[i], NULL), 0);
+		int ifindex = l4_sim_attach(s, t.h[i], ends[0], NULL);
+		assert_true(ifindex > 0);
+		assert_int_equal(l4_host_add_address(t.h[i], (unsigned)ifindex, &a, 0), 0);
+		l4_sim_on_event(s, t.h[i], star_event, &t);
+		t.ep[i] = l4_udp_new(t.h[i], NULL);
+		assert_int_equal(l4_udp_bind(t.h[i], t.ep[i], &at[i]), 0);
+	}
+	assert_int_equal(l4_udp_send(t.h[0], t.ep[0], &at[1], "one", 3, 0), 3);
+	assert_int_equal(l4_sim_run(s, L4_SEC, true), 0);
+	assert_int_equal(t.got[1], 1);
+	assert_int_equal(t.got[2], 0);
+	assert_int_equal(t.seen[2], 1); /* the ARP request, which is for all */
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(l4_udp_send(t.h[0], t.ep[0], &at[1], "more", 4, L4_SEC), 4);
+	assert_int_equal(l4_sim_run(s, 2 * L4_SEC, true), 0);
+	assert_int_equal(t.got[1], 6);
+	assert_int_equal(t.seen[2], 1);
+	/* no switch of that number; a link without Ethernet */
+	struct l4_link_config c = { .medium = L4_MEDIUM_IP };
+	struct l4_device *ends[2];
+	struct l4_link *link;
+	assert_int_equal(l4_link_new(&link, &c, ends), 0);
+	assert_int_equal(l4_sim_plug(s, 0, ends[0]), L4_EINVAL);
+	assert_int_equal(l4_sim_plug(s, 1, ends[0]), L4_EINVAL);
+	l4_link_free(link);
+	l4_sim_free(s);
+}
+
 /* --- Devices that stop the clock --- */
 
 static int nothing_rx(struct l4_device *d, struct l4_frame *out, size_t max, l4_time now)
@@ -218,6 +298,7 @@ int main(void)
 		cmocka_unit_test(callbacks_come_in_order),
 		cmocka_unit_test(datagrams_take_their_time),
 		cmocka_unit_test(same_seed_same_run),
+		cmocka_unit_test(a_switch_learns),
 		cmocka_unit_test(a_clock_that_stands_is_an_error),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
