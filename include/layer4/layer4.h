@@ -15,6 +15,7 @@
 #include <layer4/host.h>
 #include <layer4/http.h>
 #include <layer4/loop.h>
+#include <layer4/match.h>
 #include <layer4/packet.h>
 #include <layer4/sim.h>
 #include <layer4/tcp.h>

@@ -104,6 +104,10 @@ L4_EXPORT int l4_craft_given(const struct l4_craft_expr *x, uint32_t layer, cons
  * the text is no single value for it; L4_ENOMEM. */
 L4_EXPORT int l4_craft_fill(
     struct l4_craft_expr *x, uint32_t layer, const char *field, const char *value);
+/* The n-th field (from 0) that has more than one value, or a drawn one; its layer is stored if
+ * layer is not NULL. NULL: there are not so many. */
+L4_EXPORT const struct l4_field *l4_craft_varied(
+    const struct l4_craft_expr *x, uint32_t n, uint32_t *layer);
 
 /* ---- reading back ---- */
 

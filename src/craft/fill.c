@@ -67,3 +67,20 @@ int l4_craft_fill(struct l4_craft_expr *x, uint32_t layer, const char *field, co
 		e = fill(x->others[i], layer, f, value);
 	return e;
 }
+
+const struct l4_field *l4_craft_varied(const struct l4_craft_expr *x, uint32_t n, uint32_t *layer)
+{
+	for (uint32_t i = 0; i < x->n_layers; i++)
+		for (uint32_t k = x->layers[i].set; k < x->layers[i].set + x->layers[i].n_sets;
+		     k++) {
+			const struct expr_set *s = &x->sets[k];
+			if (!s->field || (s->count <= 1 && (s->wide || !x->items[s->item].random)))
+				continue;
+			if (n--)
+				continue;
+			if (layer)
+				*layer = i;
+			return s->field;
+		}
+	return NULL;
+}
