@@ -104,13 +104,12 @@ static const struct {
 	{ "eth()/arp(psrc=192.0.2.1,pdst=192.0.2.2)",
 	    "eth()/arp(op=1,psrc=192.0.2.2,pdst=192.0.2.1)", NO },
 	{ "eth()/vlan(id=5)/ip(" A4 ")/icmp(id=1)", "eth()/ip(" B4 ")/icmp(type=0,id=1)", ANSWER },
-	{ "ip6(src=2001:db8::1,dst=ff02::1:ff00:2)/icmp6(type=135)/"
-	  "raw(hex=20010db8000000000000000000000002)",
-	    "ip6(" B6 ")/icmp6(type=136,id=0x6000)/raw(hex=20010db8000000000000000000000002)",
-	    ANSWER },
-	{ "ip6(src=2001:db8::1,dst=ff02::1:ff00:2)/icmp6(type=135)/"
-	  "raw(hex=20010db8000000000000000000000002)",
-	    "ip6(" B6 ")/icmp6(type=136,id=0x6000)/raw(hex=20010db8000000000000000000000003)", NO },
+	{ "ip6(src=2001:db8::1,dst=ff02::1:ff00:2)/"
+	  "icmp6(type=135,target=2001:db8::2)",
+	    "ip6(" B6 ")/icmp6(type=136,target=2001:db8::2)", ANSWER },
+	{ "ip6(src=2001:db8::1,dst=ff02::1:ff00:2)/"
+	  "icmp6(type=135,target=2001:db8::2)",
+	    "ip6(" B6 ")/icmp6(type=136,target=2001:db8::3)", NO },
 	{ "ip6(src=fe80::1,dst=ff02::2)/icmp6(type=133)",
 	    "ip6(src=fe80::2,dst=ff02::1)/icmp6(type=134)/raw(hex=0000000000000000)", ANSWER },
 	/* what has no ports */
