@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define L4_CSUM_BLOCK 128
+#define L4_CSUM_BLOCK 32
 
 /* At most this many bytes a call, so that no lane overflows. */
 #define L4_CSUM_BULK_MAX ((size_t)1 << 30)

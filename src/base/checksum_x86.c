@@ -18,20 +18,29 @@ __attribute__((target("avx2"))) uint64_t l4_csum_avx2(uint8_t *dst, const uint8_
 {
 	__m256i low = _mm256_set1_epi64x(0xffffffff);
 	__m256i a0 = _mm256_setzero_si256(), a1 = a0, a2 = a0, a3 = a0;
-	for (size_t n = len / L4_CSUM_BLOCK; n > 0; n--) {
+	for (; len >= 128; len -= 128) {
 		__m256i v0 = LOAD256(0), v1 = LOAD256(1), v2 = LOAD256(2), v3 = LOAD256(3);
 		if (dst) {
 			STORE256(0);
 			STORE256(1);
 			STORE256(2);
 			STORE256(3);
-			dst += L4_CSUM_BLOCK;
+			dst += 128;
 		}
 		ADD256(0);
 		ADD256(1);
 		ADD256(2);
 		ADD256(3);
-		src += L4_CSUM_BLOCK;
+		src += 128;
+	}
+	for (; len >= 32; len -= 32) {
+		__m256i v0 = LOAD256(0);
+		if (dst) {
+			STORE256(0);
+			dst += 32;
+		}
+		ADD256(0);
+		src += 32;
 	}
 	a0 = _mm256_add_epi64(_mm256_add_epi64(a0, a1), _mm256_add_epi64(a2, a3));
 	__m128i h = _mm_add_epi64(_mm256_castsi256_si128(a0), _mm256_extracti128_si256(a0, 1));
@@ -49,7 +58,7 @@ uint64_t l4_csum_sse2(uint8_t *dst, const uint8_t *src, size_t len)
 {
 	__m128i low = _mm_set1_epi64x(0xffffffff);
 	__m128i a0 = _mm_setzero_si128(), a1 = a0, a2 = a0, a3 = a0;
-	for (size_t n = len / 64; n > 0; n--) {
+	for (; len >= 64; len -= 64) {
 		__m128i v0 = LOAD128(0), v1 = LOAD128(1), v2 = LOAD128(2), v3 = LOAD128(3);
 		if (dst) {
 			STORE128(0);
@@ -63,6 +72,15 @@ uint64_t l4_csum_sse2(uint8_t *dst, const uint8_t *src, size_t len)
 		ADD128(2);
 		ADD128(3);
 		src += 64;
+	}
+	if (len >= 32) {
+		__m128i v0 = LOAD128(0), v1 = LOAD128(1);
+		if (dst) {
+			STORE128(0);
+			STORE128(1);
+		}
+		ADD128(0);
+		ADD128(1);
 	}
 	a0 = _mm_add_epi64(_mm_add_epi64(a0, a1), _mm_add_epi64(a2, a3));
 	a0 = _mm_add_epi64(a0, _mm_unpackhi_epi64(a0, a0));

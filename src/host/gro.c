@@ -24,7 +24,8 @@ static bool same_options(const struct l4_tcp_opts *a, const struct l4_tcp_opts *
 		return false;
 	if ((a->present & L4_TCPO_TS) && (a->ts_val != b->ts_val || a->ts_ecr != b->ts_ecr))
 		return false;
-	return a->accecn_n == b->accecn_n && memcmp(a->accecn, b->accecn, sizeof(a->accecn)) == 0;
+	return a->accecn_n == b->accecn_n &&
+	       memcmp(a->accecn, b->accecn, a->accecn_n * sizeof(a->accecn[0])) == 0;
 }
 
 static bool may_begin(const struct l4_seg *s)
@@ -65,17 +66,25 @@ static void add_pieces(struct l4_gro_slot *g, const struct l4_seg *s)
 	}
 }
 
-static void flush_slot(struct l4_host *h, struct l4_gro_slot *g, l4_time now)
+void l4_gro_flush_slot(struct l4_host *h, unsigned slot, l4_time now)
 {
+	struct l4_gro_slot *g = &h->gro[slot];
 	if (!g->used)
 		return;
 	g->used = false;
-	l4_tcp_stack_input(h->tcp, &g->seg, now);
+	h->gro_used &= ~(1u << slot);
+	struct l4_tcp *c = g->c;
+	g->c = NULL;
+	if (c && g->flow->c == c)
+		l4_tcp_stack_input_flow(h->tcp, c, &g->seg, now);
+	else
+		l4_tcp_stack_input(h->tcp, &g->seg, now);
 }
 
 static void begin(struct l4_gro_slot *g, const struct l4_seg *s)
 {
 	g->used = true;
+	g->c = NULL;
 	g->seg = *s;
 	g->seg.n_pieces = 0;
 	g->seg.skip = 0;
@@ -90,7 +99,7 @@ static void begin(struct l4_gro_slot *g, const struct l4_seg *s)
 
 void l4_gro_add(struct l4_host *h, const struct l4_seg *s, l4_time now)
 {
-	unsigned slot = (unsigned)(s->h.sport ^ s->h.dport ^ s->src.addr.b[15]) % L4_GRO_SLOTS;
+	unsigned slot = l4_gro_slot_of(&s->src, &s->dst);
 	struct l4_gro_slot *g = &h->gro[slot];
 	if (g->used && same_flow(&g->seg, s) && joins(g, s)) {
 		add_pieces(g, s);
@@ -103,15 +112,17 @@ void l4_gro_add(struct l4_host *h, const struct l4_seg *s, l4_time now)
 			g->ends = true;
 		return;
 	}
-	flush_slot(h, g, now);
-	if (may_begin(s) && s->n_pieces < L4_GRO_PIECES / 2)
+	l4_gro_flush_slot(h, slot, now);
+	if (may_begin(s) && s->n_pieces < L4_GRO_PIECES / 2) {
 		begin(g, s);
-	else
+		h->gro_used |= 1u << slot;
+	} else {
 		l4_tcp_stack_input(h->tcp, s, now);
+	}
 }
 
 void l4_gro_flush(struct l4_host *h, l4_time now)
 {
-	for (unsigned i = 0; i < L4_GRO_SLOTS; i++)
-		flush_slot(h, &h->gro[i], now);
+	for (unsigned i = 0; h->gro_used && i < L4_GRO_SLOTS; i++)
+		l4_gro_flush_slot(h, i, now);
 }

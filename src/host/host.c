@@ -53,6 +53,7 @@ static void icmp_in(void *ctx, const struct l4_icmp_report *r, l4_time now)
 		l4_udp_stack_icmp(h->udp, r, now);
 		return;
 	}
+	l4_gro_flush(h, now); /* it may end a connection that segments wait for */
 	uint16_t scope = l4_addr_is_link_local(&r->q.dst) ? r->ifindex : 0;
 	struct l4_endpoint src = { r->q.src, r->q.sport, scope };
 	struct l4_endpoint dst = { r->q.dst, r->q.dport, scope };
@@ -75,6 +76,7 @@ static void wake(void *ctx)
 static void address_gone(void *ctx, const struct l4_addr *a, l4_time now)
 {
 	struct l4_host *h = ctx;
+	l4_gro_flush(h, now);
 	l4_tcp_stack_address_gone(h->tcp, a, now);
 }
 
@@ -112,6 +114,8 @@ static int new_tcp(struct l4_host *h)
 	l4_rng_bytes(&h->rng, secret, sizeof(secret));
 	int rc = l4_tcp_stack_new(&h->tcp, &env, &h->conf.tcp, &limits, secret, h->now);
 	memset(secret, 0, sizeof(secret));
+	if (rc == 0)
+		h->flow = l4_tcp_stack_flows(h->tcp);
 	return rc;
 }
 

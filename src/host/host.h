@@ -41,7 +41,9 @@ void l4_events_fini(struct l4_host *h);
 
 struct l4_gro_slot {
 	bool used;
-	bool ends; /* nothing may be joined any more */
+	struct l4_tcp *c;               /* of the segment, when it came the short way; else NULL */
+	const struct l4_tcp_flow *flow; /* where it was found */
+	bool ends;                      /* nothing may be joined any more */
 	uint32_t next_seq;
 	uint32_t seg_len; /* payload of the first: later ones must not be longer */
 	struct l4_seg seg;
@@ -59,7 +61,10 @@ struct l4_host {
 	struct l4_udp_stack *udp;
 	struct l4_tcp_stack *tcp;
 	struct l4_event_queue ev;
-	struct l4_gro_slot *gro; /* L4_GRO_SLOTS */
+	struct l4_gro_slot *gro;  /* L4_GRO_SLOTS */
+	unsigned gro_used;        /* bit i: slot i is */
+	struct l4_tcp_flow *flow; /* the TCP stack's table of flows */
+	struct l4_seg ack;        /* of fast.c: a segment without payload */
 	uint8_t *linear; /* L4_LINEAR_SIZE bytes: a frame of several pieces in one; NULL until
 			  * the first */
 	l4_time now;     /* latest seen */
@@ -85,10 +90,24 @@ bool l4_rx_parse_tcp(struct l4_host *h, const struct l4_ip_in *in, struct l4_seg
 /* gro.c */
 void l4_gro_add(struct l4_host *h, const struct l4_seg *s, l4_time now);
 void l4_gro_flush(struct l4_host *h, l4_time now);
+void l4_gro_flush_slot(struct l4_host *h, unsigned slot, l4_time now);
+/* The slot of a flow, by what is last in its addresses and ports. */
+static inline unsigned l4_gro_slot_of(const struct l4_endpoint *src, const struct l4_endpoint *dst)
+{
+	return (unsigned)(src->port ^ dst->port ^ src->addr.b[15]) % L4_GRO_SLOTS;
+}
+
+/* fast.c: takes a plain segment of a flow that is known; false: nothing was done. */
+bool l4_rx_fast(struct l4_host *h, struct l4_if *ifp, const struct l4_frame *f, l4_time now);
 
 /* tx.c */
 void l4_tx_reply(void *ctx, const struct l4_seg_out *o, l4_time now);
 void l4_tx_loopback_tcp(struct l4_host *h, unsigned max, l4_time now);
+
+/* build.c: the frames of a segment that was pulled, at most n of them; returns how many, 0 when it
+ * has no room for its headers. Segments that the device cannot cut are cut here. */
+size_t l4_tx_build(struct l4_host *h, const struct l4_if *ifp, struct l4_tx_frame *t, size_t n,
+    const struct l4_seg_out *o, const struct l4_mac *to);
 
 /* path.c: what the TCP stack asks of the host */
 void l4_host_fill_tcp_env(struct l4_host *h, struct l4_tcp_env *env);

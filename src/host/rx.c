@@ -205,6 +205,9 @@ bool l4_rx_parse_tcp(struct l4_host *h, const struct l4_ip_in *in, struct l4_seg
 	s->ifindex = in->ifp->index;
 	s->time = in->time;
 	s->n_segs = 1;
+	if (in->frame && k->version == 4 && !in->loop && !in->reassembled && !k->ip_opts)
+		s->flow_gen = h->ip.gen;
+	s->flow_slot = (uint8_t)l4_gro_slot_of(&s->src, &s->dst);
 	if (in->frame && in->frame->off.gso_size && s->len > in->frame->off.gso_size)
 		s->n_segs =
 		    (uint16_t)((s->len + in->frame->off.gso_size - 1) / in->frame->off.gso_size);
@@ -241,7 +244,8 @@ void l4_host_rx(
 	if (!ifp || !ifp->up)
 		return;
 	for (size_t i = 0; i < n; i++)
-		rx_frame(h, ifp, &frames[i], now);
+		if (!l4_rx_fast(h, ifp, &frames[i], now))
+			rx_frame(h, ifp, &frames[i], now);
 	l4_gro_flush(h, now);
 	l4_tcp_stack_input_end(h->tcp, now);
 	l4_host_wake(h, now);

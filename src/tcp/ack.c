@@ -73,6 +73,61 @@ static void update_window(struct l4_tcp *c, const struct l4_seg *s, uint32_t wnd
 	(void)now;
 }
 
+/* The usual ACK: in order, nothing lost or SACKed, no probe or episode under way. What it does is
+ * what l4_tcp_process_ack does then; whatever else may be the case goes there. */
+bool l4_tcp_fast_ack(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
+{
+	const struct l4_tcp_hdr *h = &s->h;
+	struct l4_tcp_stack *ts = c->ts;
+	uint32_t ack = h->ack, wnd = (uint32_t)h->wnd << c->snd_wscale;
+	bool advanced = ack != c->snd_una;
+	if (c->state != L4_TCP_ESTABLISHED || c->sb.dirty || c->ca_state != L4_CA_OPEN ||
+	    c->rtx_mode == L4_RTX_PERSIST || c->ecn_ok || c->probe_octet || c->snd_urg ||
+	    c->tlp_active || c->mtu_probe_size || c->reno_sacked || c->dupacks || c->frto_new ||
+	    l4_seq_lt(ack, c->snd_una) || l4_seq_gt(ack, c->snd_nxt) || (!advanced && !s->len))
+		return false;
+	c->last_ack_in = now;
+	if (c->opt_keepalive)
+		c->probes_out = 0;
+	c->probe_start = 0;
+	c->snd_wl1 = h->seq; /* the segment is the newest: its window counts */
+	c->snd_wl2 = ack;
+	c->snd_wnd = wnd;
+	if (wnd > c->max_wnd)
+		c->max_wnd = wnd;
+	if (advanced) {
+		struct l4_ack a = { .seg = s,
+			.now = s->time < now ? s->time : now,
+			.prior_una = c->snd_una,
+			.acked_bytes = ack - c->snd_una,
+			.in_flight = l4_in_flight(c) };
+		c->bytes_acked += a.acked_bytes;
+		c->snd_una = c->fack = ack;
+		l4_sb_ack(c, ack, &a);
+		l4_sndbuf_ack(c, ack);
+		c->retransmits = c->backoff = 0;
+		c->first_rtx_time = 0;
+		c->soft_err = 0;
+		if (c->path.mtu)
+			ts->env.path_confirm(ts->env.ctx, &c->path, now);
+		rtt_from_ack(c, s, &a);
+		l4_rate_sample(c, &a);
+		l4_recovery_on_ack(c, &a, ack);
+		if (ts->env.trace && a.acked)
+			l4_tcp_trace(c, L4_TRACE_TCP_ACKED, 0, c->snd_una - c->iss, a.acked,
+			    a.sacked, l4_in_flight(c));
+		l4_tcp_rearm_rto(c, now);
+		l4_tcp_tlp_schedule(c, now);
+		tune_sndbuf(c);
+	}
+	maybe_writable(c);
+	if (l4_unsent(c))
+		l4_tcp_make_ready(c);
+	else
+		l4_rate_check_app_limited(c);
+	return true;
+}
+
 int l4_tcp_process_ack(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 {
 	const struct l4_tcp_hdr *h = &s->h;
@@ -113,11 +168,11 @@ int l4_tcp_process_ack(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 		a.acked_bytes = ack - c->snd_una;
 		c->bytes_acked += a.acked_bytes;
 		c->snd_una = ack;
-		if (l4_seq_lt(c->fack, ack))
-			c->fack = ack;
 		if (c->snd_urg && l4_seq_geq(ack, c->snd_up))
 			c->snd_urg = false;
-		l4_sb_ack(c, ack, &a);
+		l4_sb_ack(c, ack, &a); /* before fack: it tells what was delivered out of order */
+		if (l4_seq_lt(c->fack, ack))
+			c->fack = ack;
 		l4_sndbuf_ack(c, l4_seq_min(ack, c->snd_end));
 		c->retransmits = 0;
 		c->backoff = 0;

@@ -34,7 +34,8 @@ static const char *check_scoreboard(const struct l4_tcp *c)
 	CHECK(lost == sb->n_lost);
 	CHECK(retx == sb->n_retx);
 	l4_time last = 0;
-	for (uint32_t s = sb->n ? sb->thead : L4_SLOT_NONE; s != L4_SLOT_NONE;
+	CHECK(sb->dirty || (!listed && !sacked && !lost && !retx));
+	for (uint32_t s = sb->n && sb->dirty ? sb->thead : L4_SLOT_NONE; s != L4_SLOT_NONE;
 	     s = sb->seg[s].tnext) {
 		CHECK(sb->seg[s].xmit_time >= last || c->spurious_undone);
 		last = sb->seg[s].xmit_time;
@@ -116,10 +117,9 @@ int l4_tcp_stack_check(const struct l4_tcp_stack *ts, char *what, size_t cap)
 	}
 	if (!e && (hashed != ts->n_hashed || tw != ts->n_tw || req != ts->n_req))
 		e = "counts of hashed records";
-	if (!e &&
-	    (ts->n_tw > ts->lim.time_wait || ts->n_conns > ts->lim.connections ||
-		ts->n_req > ts->lim.half_open ||
-		ts->buffer_used + (uint64_t)ts->n_spare * L4_CHUNK_BYTES > ts->lim.buffer_bytes))
+	if (!e && (ts->n_tw > ts->lim.time_wait || ts->n_conns > ts->lim.connections ||
+		      ts->n_req > ts->lim.half_open ||
+		      ts->buffer_used + l4_tcp_spare_bytes(ts) > ts->lim.buffer_bytes))
 		e = "limits";
 	if (!e)
 		return 0;

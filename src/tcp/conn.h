@@ -80,6 +80,8 @@ struct l4_scoreboard {
 	uint32_t head, n;                  /* slot of the oldest; records */
 	uint32_t thead, ttail;             /* list by time of transmission */
 	uint32_t n_sacked, n_lost, n_retx; /* records with that flag */
+	bool dirty; /* some record in it was SACKed, lost or sent again; until then the list by time
+		     * is the ring itself and is not kept */
 };
 
 /* --- Receive ring (rcvbuf.c) --- */
@@ -156,6 +158,7 @@ struct l4_hnode {
 	uint32_t hash;
 	uint8_t kind;
 	bool hashed;
+	uint16_t flow; /* a connection's entry in the table of flows + 1; 0: none */
 };
 
 /* What this ACK changed; carried from input to recovery to congestion control. */
@@ -524,6 +527,7 @@ struct l4_tcp_stack {
 	uint32_t n_slots, free_slot, n_conns;
 
 	struct l4_tcp *bind_bucket[L4_PORT_BUCKETS];
+	struct l4_tcp_flow flow[1 << L4_TCP_FLOW_BITS];
 
 	struct l4_tcp_tw *tw_head, *tw_tail;
 	uint32_t n_tw;
@@ -534,10 +538,10 @@ struct l4_tcp_stack {
 	struct l4_tcp_list blocked;
 	struct l4_tcp *batch; /* connections touched by this batch */
 
-	uint64_t buffer_used;   /* bytes charged to limits.buffer_bytes */
-	bool starved;           /* a connection is */
-	struct l4_spare *spare; /* chunks to use again, not charged */
-	uint32_t n_spare;
+	uint64_t buffer_used;      /* bytes charged to limits.buffer_bytes */
+	bool starved;              /* a connection is */
+	struct l4_spare *spare[2]; /* small and large chunks to use again, not charged */
+	uint32_t n_spare[2];
 	uint32_t challenge_count, challenge_limit; /* global, random limit per second */
 	l4_time challenge_epoch;
 	uint32_t port_counter;
@@ -557,6 +561,7 @@ void l4_tcp_free(struct l4_tcp_stack *ts, void *p, size_t size);
 /* Charged to the buffer budget as well. */
 void *l4_tcp_buf_alloc(struct l4_tcp_stack *ts, size_t size);
 void l4_tcp_buf_free(struct l4_tcp_stack *ts, void *p, size_t size);
+uint64_t l4_tcp_spare_bytes(const struct l4_tcp_stack *ts);
 /* The budget had no room for what c has to send: it is told WRITABLE when there is. */
 void l4_tcp_starve(struct l4_tcp *c);
 struct l4_hnode *l4_tcp_find(
@@ -633,7 +638,11 @@ uint32_t l4_rcvbuf_ooo_bytes(const struct l4_tcp *c);
 
 /* --- scoreboard.c --- */
 int l4_sb_push(struct l4_tcp *c, uint32_t seq, uint32_t len, l4_time now); /* L4_ENOMEM */
-bool l4_sb_reserve(struct l4_tcp *c, uint32_t n);                          /* room for n more */
+/* Records for len bytes in segments of mss, and a FIN in the last; there is room (l4_sb_reserve).
+ */
+void l4_sb_push_run(
+    struct l4_tcp *c, uint32_t seq, uint32_t len, uint32_t mss, bool fin, l4_time now);
+bool l4_sb_reserve(struct l4_tcp *c, uint32_t n); /* room for n more */
 void l4_sb_clear(struct l4_tcp *c);
 void l4_sb_resize_segments(struct l4_tcp *c, uint32_t mss); /* cut records larger than mss */
 static inline struct l4_txseg *l4_sb_at(struct l4_scoreboard *sb, uint32_t i) /* i-th oldest */
@@ -693,6 +702,8 @@ void l4_tcp_set_ca_state(struct l4_tcp *c, uint8_t s);
 void l4_tcp_conn_input(struct l4_tcp *c, const struct l4_seg *s, l4_time now);
 /* 0, or -1 when the segment is to be dropped (already answered). */
 int l4_tcp_process_ack(struct l4_tcp *c, const struct l4_seg *s, l4_time now);
+/* The same for the usual case; false: nothing was done. */
+bool l4_tcp_fast_ack(struct l4_tcp *c, const struct l4_seg *s, l4_time now);
 void l4_tcp_deliver(struct l4_tcp *c, const struct l4_seg *s, l4_time now);
 void l4_tcp_parse_syn(struct l4_tcp *c, const struct l4_tcp_hdr *h);
 void l4_tcp_established(struct l4_tcp *c, l4_time now);
@@ -700,7 +711,8 @@ void l4_tcp_challenge_ack(struct l4_tcp *c, l4_time now);
 void l4_tcp_input_end(struct l4_tcp *c, l4_time now);
 
 /* --- output.c --- */
-int l4_tcp_conn_pull(struct l4_tcp *c, struct l4_seg_out *o, l4_time now);
+/* max: frames that the host would cut a longer segment into. */
+int l4_tcp_conn_pull(struct l4_tcp *c, struct l4_seg_out *o, uint32_t max, l4_time now);
 bool l4_tcp_has_output(struct l4_tcp *c, l4_time now);
 void l4_tcp_ack_now(struct l4_tcp *c, unsigned why);
 void l4_tcp_output_check(struct l4_tcp *c, l4_time now); /* makes it ready if it may send */

@@ -479,6 +479,32 @@ static bool in_syn_received(struct l4_tcp *c, const struct l4_seg *s, l4_time no
 	return true;
 }
 
+/* Header prediction: the segment that comes next in an established connection, with nothing in it
+ * but data and an ACK. Each line is one of the checks below that then need not be made. */
+static bool predicted(const struct l4_tcp *c, const struct l4_seg *s)
+{
+	const struct l4_tcp_hdr *h = &s->h;
+	return c->state == L4_TCP_ESTABLISHED && h->seq == c->rcv_nxt &&
+	       (h->flags & ~(unsigned)L4_TCPF_PSH) == L4_TCPF_ACK &&
+	       s->len <= l4_rcvbuf_wnd_now(c) && !c->rcv.ooo_n && !c->rcv_fin_seen && !c->orphan &&
+	       !c->shut_rd && !c->rcv_urg && h->opts.present == (c->ts_ok ? L4_TCPO_TS : 0u) &&
+	       (!c->ts_ok || (int32_t)(h->opts.ts_val - c->ts_recent) >= 0);
+}
+
+static void fast_deliver(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
+{
+	if (!s->len)
+		return;
+	measure_rcv_mss(c, s);
+	if (l4_rcvbuf_put(c, s, 0, s->h.seq, s->len) < 0) {
+		l4_tcp_deliver(c, s, now); /* fails again, and says so */
+		return;
+	}
+	c->bytes_received += s->len;
+	grow_window(c, s->len);
+	schedule_ack(c, s, now);
+}
+
 void l4_tcp_conn_input(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 {
 	const struct l4_tcp_hdr *h = &s->h;
@@ -487,6 +513,16 @@ void l4_tcp_conn_input(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 		c->data_segs_in += s->n_segs;
 	l4_tcp_trace(c, L4_TRACE_TCP_RECV, 0, h->seq - c->irs, s->len,
 	    (h->flags & L4_TCPF_ACK) ? (int64_t)(h->ack - c->iss) : -1, h->wnd);
+	if (predicted(c, s) && l4_tcp_fast_ack(c, s, now)) {
+		if (c->ts_ok && l4_seq_leq(h->seq, c->last_ack_sent)) { /* RFC 7323 4.3 */
+			c->ts_recent = h->opts.ts_val;
+			c->ts_recent_time = now;
+		}
+		if (c->timer[L4_TIMER_KEEP] != L4_TIME_NEVER)
+			c->probes_out = 0;
+		fast_deliver(c, s, now);
+		return;
+	}
 	if (c->state == L4_TCP_SYN_SENT) {
 		in_syn_sent(c, s, now);
 		return;

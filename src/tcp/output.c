@@ -93,6 +93,8 @@ static void fill(struct l4_tcp *c, struct l4_seg_out *o, uint32_t seq, uint16_t 
 	o->n_pieces = 0;
 	o->len = 0;
 	o->gso_size = 0;
+	o->split = false;
+	o->ip_id = (uint16_t)((c->h.hash >> 16) + c->segs_out);
 	o->ttl = c->opt_ttl > 0 ? (uint8_t)c->opt_ttl : 0;
 	o->tos = (uint8_t)(c->opt_tos & 0xfc);
 	o->df = c->opt_pmtu;
@@ -156,8 +158,15 @@ static void count_out(struct l4_tcp *c, const struct l4_seg_out *o)
 		c->data_segs_out += n;
 		c->bytes_sent += o->len;
 	}
-	l4_tcp_trace(c, L4_TRACE_TCP_SEND, o->why.code, o->h.seq - c->iss, o->len,
-	    o->h.ack - c->irs, o->h.wnd);
+	if (!c->ts->env.trace)
+		return;
+	uint32_t part = o->split ? o->gso_size : o->len, off = 0;
+	do { /* what leaves as frames of its own is told so */
+		uint32_t len = o->len - off < part ? o->len - off : part;
+		l4_tcp_trace(c, L4_TRACE_TCP_SEND, o->why.code, o->h.seq + off - c->iss, len,
+		    o->h.ack - c->irs, o->h.wnd);
+		off += len;
+	} while (off < o->len);
 }
 
 static int pull_rst(struct l4_tcp *c, struct l4_seg_out *o, l4_time now)
@@ -432,7 +441,15 @@ static void persist(struct l4_tcp *c, l4_time now)
 	l4_tcp_arm(c, L4_TIMER_RTX, now + t);
 }
 
-static int pull_new(struct l4_tcp *c, struct l4_seg_out *o, l4_time now, bool tlp)
+/* How many segments may leave as one that the host cuts: none that need a header of their own. */
+static uint32_t split_max(const struct l4_tcp *c, uint32_t extra, uint32_t max)
+{
+	bool own = extra || c->snd_urg || c->ecn_cwr || (c->paces && c->pacing_rate) ||
+		   (l4_seq_gt(c->push_seq, c->snd_nxt) && c->push_seq != c->snd_end);
+	return own ? 1 : c->burst_left < max ? c->burst_left : max;
+}
+
+static int pull_new(struct l4_tcp *c, struct l4_seg_out *o, uint32_t max, l4_time now, bool tlp)
 {
 	uint32_t avail = l4_unsent(c);
 	bool fin_waits = c->shut_wr && !c->fin_sent;
@@ -490,7 +507,7 @@ static int pull_new(struct l4_tcp *c, struct l4_seg_out *o, l4_time now, bool tl
 		c->burst_left = (uint16_t)(have < n ? have : n);
 		c->burst_multi = c->burst_left > 1;
 	}
-	uint32_t most = c->path.tso ? c->burst_left * mss : mss;
+	uint32_t most = mss * (c->path.tso ? c->burst_left : split_max(c, extra, max));
 	if (len > most)
 		len = most;
 	/* the last, short segment: may it go? */
@@ -538,6 +555,7 @@ static int pull_new(struct l4_tcp *c, struct l4_seg_out *o, l4_time now, bool tl
 	}
 	o->len = len;
 	o->gso_size = len > mss ? (uint16_t)mss : 0;
+	o->split = len > mss && !c->path.tso;
 	uint32_t end = c->snd_nxt + len;
 	o->why = (struct l4_why){ .code = L4_WHY_DATA,
 		.ep = c->ep,
@@ -561,16 +579,9 @@ static int pull_new(struct l4_tcp *c, struct l4_seg_out *o, l4_time now, bool tl
 	}
 	o->h.flags |= l4_ecn_flags(c, true, false);
 	o->tos |= l4_ecn_codepoint(c, true);
-	for (uint32_t seq = c->snd_nxt, left = len; left;) {
-		uint32_t n = left < mss ? left : mss;
-		left -= n;
-		(void)l4_sb_push(c, seq, n + (fin && !left), now); /* reserved above */
-		seq += n;
-	}
-	if (fin) {
-		l4_sb_at(&c->sb, c->sb.n - 1)->flags |= L4_TX_FIN;
+	l4_sb_push_run(c, c->snd_nxt, len, mss, fin, now);
+	if (fin)
 		c->fin_sent = true;
-	}
 	if (len % mss)
 		c->snd_sml = end;
 	c->snd_nxt = end + fin;
@@ -598,7 +609,7 @@ static int pull_tlp(struct l4_tcp *c, struct l4_seg_out *o, l4_time now)
 	/* RFC 8985 7.3: new data if there is any and the window allows, else the last segment again
 	 */
 	c->tlp_is_retx = false;
-	int r = pull_new(c, o, now, true);
+	int r = pull_new(c, o, 1, now, true);
 	if (!r) {
 		uint32_t i = c->sb.n - 1;
 		struct l4_txseg *t = l4_sb_at(&c->sb, i);
@@ -687,7 +698,7 @@ static bool may_send_data(const struct l4_tcp *c)
 	return false;
 }
 
-int l4_tcp_conn_pull(struct l4_tcp *c, struct l4_seg_out *o, l4_time now)
+int l4_tcp_conn_pull(struct l4_tcp *c, struct l4_seg_out *o, uint32_t max, l4_time now)
 {
 	if (c->want_rst)
 		return pull_rst(c, o, now);
@@ -699,7 +710,7 @@ int l4_tcp_conn_pull(struct l4_tcp *c, struct l4_seg_out *o, l4_time now)
 	if (may_send_data(c)) {
 		if (c->frto_new) { /* RFC 5682 2.1, 2b: new data before any retransmission */
 			c->frto_new--;
-			if (pull_new(c, o, now, false))
+			if (pull_new(c, o, max, now, false))
 				return 1;
 			if (c->sb.n_lost > c->sb.n_retx && c->frto_new == 1)
 				c->frto = false;
@@ -719,7 +730,7 @@ int l4_tcp_conn_pull(struct l4_tcp *c, struct l4_seg_out *o, l4_time now)
 		}
 		if (c->probe_now == 3 && pull_tlp(c, o, now))
 			return 1;
-		if (pull_new(c, o, now, false))
+		if (pull_new(c, o, max, now, false))
 			return 1;
 		l4_rate_check_app_limited(c);
 	}

@@ -69,6 +69,8 @@ void l4_rack_detect(struct l4_tcp *c, struct l4_ack *a, l4_time now)
 	if (!c->rack.xmit_ts && !c->rack.advanced)
 		return;
 	c->rack.reo_wnd = reo_wnd(c);
+	if (!sb->dirty)
+		return; /* all that is left was sent after what was delivered */
 	uint32_t slot = sb->thead;
 	while (slot != L4_SLOT_NONE) {
 		struct l4_txseg *t = &sb->seg[slot];

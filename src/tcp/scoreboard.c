@@ -6,6 +6,8 @@
  * slots, "SACKed" and "to be sent again", let a scan pass 64 records a step: SACK blocks that
  * repeat what is known, or that are many and tiny, cost next to nothing. A list through the records
  * in the order of their last transmission serves RACK; records SACKed or marked lost leave it.
+ * While nothing was SACKed, lost or sent again (not `dirty`) that order is the ring's and the list
+ * is not kept: a push writes one record, and an ACK of many costs as much as an ACK of one.
  *
  * Counters: n_sacked, n_lost and n_retx (retransmission in flight) give the segments in flight as
  * n - n_sacked - n_lost + n_retx. A record is never SACKed and lost at once.
@@ -76,6 +78,17 @@ static void list_add_tail(struct l4_scoreboard *sb, uint32_t slot)
 	sb->ttail = slot;
 }
 
+/* Something is about to happen out of order: from now on the list is kept. */
+static void soil(struct l4_scoreboard *sb)
+{
+	if (sb->dirty)
+		return;
+	sb->dirty = true;
+	sb->thead = sb->ttail = L4_SLOT_NONE;
+	for (uint32_t i = 0; i < sb->n; i++)
+		list_add_tail(sb, (sb->head + i) & (sb->cap - 1));
+}
+
 static int resize(struct l4_tcp *c, uint32_t cap)
 {
 	struct l4_scoreboard *sb = &c->sb, old = *sb;
@@ -102,7 +115,8 @@ static int resize(struct l4_tcp *c, uint32_t cap)
 	}
 	/* the list again, in its old order, by the new slots */
 	sb->thead = sb->ttail = L4_SLOT_NONE;
-	for (uint32_t s = old.thead; s != L4_SLOT_NONE; s = old.seg[s].tnext)
+	for (uint32_t s = sb->dirty ? old.thead : L4_SLOT_NONE; s != L4_SLOT_NONE;
+	     s = old.seg[s].tnext)
 		list_add_tail(sb, (s - old.head) & (old.cap - 1));
 	if (old.cap) {
 		l4_tcp_free(c->ts, old.seg, old.cap * sizeof *seg);
@@ -127,12 +141,35 @@ int l4_sb_push(struct l4_tcp *c, uint32_t seq, uint32_t len, l4_time now)
 	uint32_t slot = (sb->head + sb->n) & (sb->cap - 1);
 	struct l4_txseg *t = &sb->seg[slot];
 	*t = (struct l4_txseg){ .seq = seq, .len = len, .xmit_time = now, .n_tx = 1 };
-	bit_clear(sb->bm_sacked, slot);
-	bit_clear(sb->bm_rtx, slot);
 	l4_rate_on_send(c, t, now);
 	sb->n++;
-	list_add_tail(sb, slot);
+	if (sb->dirty)
+		list_add_tail(sb, slot);
 	return 0;
+}
+
+void l4_sb_push_run(
+    struct l4_tcp *c, uint32_t seq, uint32_t len, uint32_t mss, bool fin, l4_time now)
+{
+	struct l4_scoreboard *sb = &c->sb;
+	struct l4_txseg t = { .len = mss, .xmit_time = now, .n_tx = 1 };
+	l4_rate_on_send(c, &t, now);
+	do {
+		uint32_t slot = (sb->head + sb->n) & (sb->cap - 1);
+		if (len <= mss) {
+			t.len = len + fin;
+			if (fin)
+				t.flags |= L4_TX_FIN;
+			mss = len;
+		}
+		t.seq = seq;
+		sb->seg[slot] = t;
+		sb->n++;
+		if (sb->dirty)
+			list_add_tail(sb, slot);
+		seq += mss;
+		len -= mss;
+	} while (len);
 }
 
 void l4_sb_clear(struct l4_tcp *c)
@@ -165,6 +202,7 @@ void l4_sb_mark_lost(struct l4_tcp *c, uint32_t slot)
 	struct l4_scoreboard *sb = &c->sb;
 	struct l4_txseg *t = &sb->seg[slot];
 	assert(!(t->flags & L4_TX_SACKED));
+	soil(sb);
 	if (t->flags & L4_TX_RETX) {
 		t->flags &= (uint8_t)~L4_TX_RETX;
 		sb->n_retx--;
@@ -210,6 +248,7 @@ void l4_sb_on_retransmit(struct l4_tcp *c, uint32_t i, l4_time now)
 	struct l4_scoreboard *sb = &c->sb;
 	uint32_t slot = (sb->head + i) & (sb->cap - 1);
 	struct l4_txseg *t = &sb->seg[slot];
+	soil(sb);
 	if (!(t->flags & L4_TX_RETX)) {
 		t->flags |= L4_TX_RETX;
 		sb->n_retx++;
@@ -249,7 +288,44 @@ static void delivered(struct l4_tcp *c, struct l4_txseg *t, struct l4_ack *a)
 	list_del(sb, slot);
 }
 
-void l4_sb_ack(struct l4_tcp *c, uint32_t ack, struct l4_ack *a)
+/* Records in the order they were sent, each sent once: only the oldest and the newest of those
+ * covered have something to tell. */
+static void ack_clean(struct l4_tcp *c, uint32_t ack, struct l4_ack *a)
+{
+	struct l4_scoreboard *sb = &c->sb;
+	const struct l4_txseg *end = l4_sb_at(sb, sb->n - 1);
+	uint32_t k = sb->n;
+	if (l4_seq_lt(ack, end->seq + end->len)) {
+		k = l4_sb_find(
+		    sb, ack); /* those that begin before it; the last may be covered in part */
+		if (k) {
+			struct l4_txseg *t = l4_sb_at(sb, k - 1);
+			if (l4_seq_lt(ack, t->seq + t->len)) {
+				t->len -= ack - t->seq;
+				t->seq = ack;
+				k--;
+			}
+		}
+	}
+	if (!k)
+		return;
+	const struct l4_txseg *first = &sb->seg[sb->head], *last = l4_sb_at(sb, k - 1);
+	a->fin_acked = last->flags & L4_TX_FIN;
+	a->orig_sacked = l4_seq_leq(first->seq + first->len, c->recovery_point);
+	l4_rate_on_delivered(c, last, a);
+	l4_rack_on_delivered(c, last, a->now);
+	c->delivered += k;
+	a->delivered += k;
+	a->acked += k;
+	if (a->now >= first->xmit_time)
+		a->rtt = a->now - first->xmit_time;
+	if (a->now >= last->xmit_time)
+		a->rtt_newest = a->now - last->xmit_time;
+	sb->head = (sb->head + k) & (sb->cap - 1);
+	sb->n -= k;
+}
+
+static void ack_dirty(struct l4_tcp *c, uint32_t ack, struct l4_ack *a)
 {
 	struct l4_scoreboard *sb = &c->sb;
 	l4_time oldest = 0, newest = 0; /* transmissions of what was sent once only (Karn) */
@@ -289,6 +365,17 @@ void l4_sb_ack(struct l4_tcp *c, uint32_t ack, struct l4_ack *a)
 		a->rtt = a->now - oldest;
 	if (newest && a->now >= newest)
 		a->rtt_newest = a->now - newest;
+	if (!sb->n)
+		sb->dirty = false;
+}
+
+void l4_sb_ack(struct l4_tcp *c, uint32_t ack, struct l4_ack *a)
+{
+	struct l4_scoreboard *sb = &c->sb;
+	if (sb->dirty)
+		ack_dirty(c, ack, a);
+	else if (sb->n)
+		ack_clean(c, ack, a);
 	if (!sb->n && sb->cap > 64)
 		l4_sb_clear(c);
 	a->data_acked = true;
@@ -306,6 +393,7 @@ static void sack_block(struct l4_tcp *c, uint32_t start, uint32_t end, struct l4
 		if (l4_seq_gt(last->seq + last->len, end))
 			stop--;
 	}
+	soil(sb);
 	while ((i = scan(sb, sb->bm_sacked, i, false)) < stop) {
 		uint32_t slot = (sb->head + i) & (sb->cap - 1);
 		struct l4_txseg *t = &sb->seg[slot];
@@ -392,6 +480,7 @@ void l4_sb_resize_segments(struct l4_tcp *c, uint32_t mss)
 		*sb = old; /* no memory: oversized segments are sent as they are, in fragments */
 		return;
 	}
+	sb->dirty = true;
 	for (uint32_t i = 0; i < old.n; i++) {
 		struct l4_txseg t = *l4_sb_at(&old, i);
 		uint32_t fin = !!(t.flags & L4_TX_FIN), data = t.len - fin, off = 0;

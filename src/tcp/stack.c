@@ -10,6 +10,7 @@
  * Limits: connections, half-open and TIME-WAIT records, and bytes in buffers are counted against
  * struct l4_host_limits; see there for what happens when one is reached. */
 #include "tcp/conn.h"
+#include "base/cursor.h"
 #include "tcp/cc.h"
 
 /* --- Memory --- */
@@ -25,41 +26,56 @@ void l4_tcp_free(struct l4_tcp_stack *ts, void *p, size_t size)
 		ts->env.free(ts->env.ctx, p, size);
 }
 
-/* Large chunks come and go once per 32 KiB sent. Given back to a general allocator they cost page
+/* Chunks come and go with what is sent. Given back to a general allocator they cost page
  * faults and system calls every time, so some are kept: a sixteenth of the budget, and no more than
  * the largest send buffer takes. They are inside the budget and give way to what needs it. */
-#define SPARE_MAX  128u
-#define SPARE_PART 16u
+#define SPARE_MAX   128u
+#define SPARE_PART  16u
+#define SMALL_BYTES 2048u
+
+static const uint32_t spare_size[2] = { SMALL_BYTES, L4_CHUNK_BYTES };
 
 struct l4_spare {
 	struct l4_spare *next;
 };
 
-static void drop_spare(struct l4_tcp_stack *ts)
+static void drop_spare(struct l4_tcp_stack *ts, int k)
 {
-	struct l4_spare *s = ts->spare;
-	ts->spare = s->next;
-	ts->n_spare--;
-	l4_tcp_free(ts, s, L4_CHUNK_BYTES);
+	struct l4_spare *s = ts->spare[k];
+	ts->spare[k] = s->next;
+	ts->n_spare[k]--;
+	l4_tcp_free(ts, s, spare_size[k]);
 }
 
-/* Whether size bytes fit the budget beside those in use, and `spare` kept chunks. */
-static bool fits(const struct l4_tcp_stack *ts, size_t size, uint32_t spare)
+uint64_t l4_tcp_spare_bytes(const struct l4_tcp_stack *ts)
 {
-	uint64_t most = ts->lim.buffer_bytes, kept = (uint64_t)spare * L4_CHUNK_BYTES;
+	return (uint64_t)ts->n_spare[0] * SMALL_BYTES + (uint64_t)ts->n_spare[1] * L4_CHUNK_BYTES;
+}
+
+/* Whether size bytes fit the budget beside those in use and those kept. */
+static bool fits(const struct l4_tcp_stack *ts, size_t size, uint64_t kept)
+{
+	uint64_t most = ts->lim.buffer_bytes;
 	return size <= most && kept <= most - size && ts->buffer_used <= most - size - kept;
+}
+
+static int class_of(size_t size)
+{
+	return size == SMALL_BYTES ? 0 : size == L4_CHUNK_BYTES ? 1 : -1;
 }
 
 void *l4_tcp_buf_alloc(struct l4_tcp_stack *ts, size_t size)
 {
 	void *p = NULL;
-	if (size == L4_CHUNK_BYTES && ts->spare) {
-		p = ts->spare;
-		ts->spare = ts->spare->next;
-		ts->n_spare--;
+	int k = class_of(size);
+	if (k >= 0 && ts->spare[k]) {
+		p = ts->spare[k];
+		ts->spare[k] = ts->spare[k]->next;
+		ts->n_spare[k]--;
 	} else {
-		while (ts->spare && !fits(ts, size, ts->n_spare))
-			drop_spare(ts);
+		for (int i = 1; i >= 0; i--)
+			while (ts->spare[i] && !fits(ts, size, l4_tcp_spare_bytes(ts)))
+				drop_spare(ts, i);
 		if (fits(ts, size, 0))
 			p = l4_tcp_alloc(ts, size);
 	}
@@ -96,12 +112,13 @@ void l4_tcp_buf_free(struct l4_tcp_stack *ts, void *p, size_t size)
 		return;
 	assert(ts->buffer_used >= size);
 	ts->buffer_used -= size;
-	if (size == L4_CHUNK_BYTES && ts->n_spare < SPARE_MAX &&
-	    ts->n_spare < ts->lim.buffer_bytes / (SPARE_PART * L4_CHUNK_BYTES)) {
+	int k = class_of(size);
+	if (k >= 0 && ts->n_spare[k] < SPARE_MAX &&
+	    ts->n_spare[k] < ts->lim.buffer_bytes / (SPARE_PART * spare_size[k])) {
 		struct l4_spare *s = p;
-		s->next = ts->spare;
-		ts->spare = s;
-		ts->n_spare++;
+		s->next = ts->spare[k];
+		ts->spare[k] = s;
+		ts->n_spare[k]++;
 	} else {
 		l4_tcp_free(ts, p, size);
 	}
@@ -205,6 +222,10 @@ void l4_tcp_hash_del(struct l4_tcp_stack *ts, struct l4_hnode *n)
 		p = &(*p)->next;
 	*p = n->next;
 	n->hashed = false;
+	if (n->flow) {
+		ts->flow[n->flow - 1].c = NULL;
+		n->flow = 0;
+	}
 	ts->n_hashed--;
 }
 
@@ -579,8 +600,9 @@ void l4_tcp_stack_free(struct l4_tcp_stack *ts)
 	for (uint32_t i = 0; i < ts->n_slots; i++)
 		if (ts->slot[i].c)
 			l4_tcp_conn_free(ts->slot[i].c);
-	while (ts->spare)
-		drop_spare(ts);
+	for (int k = 0; k < 2; k++)
+		while (ts->spare[k])
+			drop_spare(ts, k);
 	l4_tcp_free(ts, ts->slot, ts->n_slots * sizeof *ts->slot);
 	l4_tcp_free(ts, ts->bucket, ts->n_buckets * sizeof *ts->bucket);
 	struct l4_tcp_env env = ts->env;
@@ -593,6 +615,51 @@ static void advance(struct l4_tcp_stack *ts, l4_time now)
 {
 	if (now > ts->now)
 		ts->now = now;
+}
+
+struct l4_tcp_flow *l4_tcp_stack_flows(struct l4_tcp_stack *ts)
+{
+	return ts->flow;
+}
+
+static void note_flow(struct l4_tcp_stack *ts, const struct l4_seg *s, struct l4_tcp *c)
+{
+	uint8_t key[12];
+	struct l4_tcp_flow w = {
+		.c = c, .gen = s->flow_gen, .ifindex = s->ifindex, .remote = s->src, .local = s->dst
+	};
+	memcpy(key, s->src.addr.b + 12, 4);
+	memcpy(key + 4, s->dst.addr.b + 12, 4);
+	l4_put_u16(key + 8, s->src.port);
+	l4_put_u16(key + 10, s->dst.port);
+	memcpy(&w.addrs, key, 8);
+	memcpy(&w.ports, key + 8, 4);
+	w.slot = s->flow_slot;
+	unsigned i = l4_tcp_flow_index(w.addrs, w.ports);
+	if (ts->flow[i].c)
+		ts->flow[i].c->h.flow = 0;
+	if (c->h.flow) /* the same addresses by another interface */
+		ts->flow[c->h.flow - 1].c = NULL;
+	ts->flow[i] = w;
+	c->h.flow = (uint16_t)(i + 1);
+}
+
+static void conn_input(struct l4_tcp_stack *ts, struct l4_tcp *c, const struct l4_seg *s)
+{
+	if (!c->in_batch) {
+		c->in_batch = true;
+		c->batch_next = ts->batch;
+		ts->batch = c;
+	}
+	l4_tcp_conn_input(c, s, ts->now);
+}
+
+void l4_tcp_stack_input_flow(
+    struct l4_tcp_stack *ts, struct l4_tcp *c, const struct l4_seg *s, l4_time now)
+{
+	advance(ts, now);
+	ts->ctr.in_segs += s->n_segs;
+	conn_input(ts, c, s);
 }
 
 /* RFC 9293 3.10.7: finds the connection; without one, the segment belongs to CLOSED. */
@@ -612,12 +679,9 @@ void l4_tcp_stack_input(struct l4_tcp_stack *ts, const struct l4_seg *s, l4_time
 		switch ((enum l4_hkind)n->kind) {
 		case L4_H_CONN: {
 			struct l4_tcp *c = (struct l4_tcp *)(void *)n;
-			if (!c->in_batch) {
-				c->in_batch = true;
-				c->batch_next = ts->batch;
-				ts->batch = c;
-			}
-			l4_tcp_conn_input(c, s, ts->now);
+			if (s->flow_gen && c->state == L4_TCP_ESTABLISHED)
+				note_flow(ts, s, c);
+			conn_input(ts, c, s);
 			return;
 		}
 		case L4_H_REQ:
@@ -654,7 +718,15 @@ void l4_tcp_stack_input_end(struct l4_tcp_stack *ts, l4_time now)
 	}
 }
 
-int l4_tcp_stack_pull(struct l4_tcp_stack *ts, unsigned ifindex, struct l4_seg_out *o, l4_time now)
+/* Whether another pull may find something at once, by what a pull looks for. */
+static bool more(const struct l4_tcp *c)
+{
+	return c->state != L4_TCP_ESTABLISHED || l4_unsent(c) || c->ack_now || c->probe_now ||
+	       c->want_rst || c->sb.n_lost || c->frto_new;
+}
+
+int l4_tcp_stack_pull(
+    struct l4_tcp_stack *ts, unsigned ifindex, struct l4_seg_out *o, uint32_t max, l4_time now)
 {
 	advance(ts, now);
 	struct l4_tcp_list *l = &ts->ready[ifindex % L4_IF_MAX];
@@ -677,7 +749,13 @@ int l4_tcp_stack_pull(struct l4_tcp_stack *ts, unsigned ifindex, struct l4_seg_o
 		/* RFC 8201 5.2: another user of the path has learned of a smaller MTU */
 		if (c->opt_pmtu && c->path.mtu < c->pmtu)
 			l4_pmtu_reduced(c, c->path.mtu, ts->now);
-		if (l4_tcp_conn_pull(c, o, ts->now)) {
+		if (l4_tcp_conn_pull(c, o, max, ts->now)) {
+			if (l->head == c && !more(c)) {
+				l4_rate_check_app_limited(c);
+				c->burst_left = 0;
+				l4_tcp_unready(c);
+				return 1;
+			}
 			/* turn about: the next pull serves the next connection */
 			if (l->head == c && l->tail != c && !c->burst_left) {
 				list_del(l, c);

@@ -36,9 +36,31 @@ struct l4_seg {
 	uint8_t tos;  /* DS field with ECN bits */
 	uint8_t ttl;
 	uint16_t ifindex;
-	uint16_t n_segs; /* wire segments joined into this one (GRO), at least 1 */
-	l4_time time;    /* arrival of the (last) segment */
+	uint16_t n_segs;   /* wire segments joined into this one (GRO), at least 1 */
+	uint8_t flow_slot; /* the host's, for the table of flows */
+	uint32_t flow_gen; /* the host's count for the table of flows; 0: not to be noted there */
+	l4_time time;      /* arrival of the (last) segment */
 };
+
+/* A connection's segments as they look on the wire (IPv4), so that the host finds it by comparing
+ * twelve bytes. Entries are noted by l4_tcp_stack_input and vanish with their connection. */
+struct l4_tcp_flow {
+	struct l4_tcp *c; /* NULL: none */
+	uint64_t addrs;   /* source and destination as loaded from the IPv4 header */
+	uint32_t ports;   /* as loaded from the TCP header */
+	uint32_t gen;     /* flow_gen of the segment that was noted */
+	uint16_t ifindex;
+	uint8_t slot; /* the host's: of its GRO */
+	struct l4_endpoint remote, local;
+};
+#define L4_TCP_FLOW_BITS 6
+
+static inline unsigned l4_tcp_flow_index(uint64_t addrs, uint32_t ports)
+{
+	return (unsigned)(((addrs ^ ports) * 0x9e3779b97f4a7c15u) >> (64 - L4_TCP_FLOW_BITS));
+}
+/* The table: 1 << L4_TCP_FLOW_BITS entries, as long-lived as the stack. */
+struct l4_tcp_flow *l4_tcp_stack_flows(struct l4_tcp_stack *ts);
 
 /* A segment to send. The host adds IP and link headers and finishes the checksum. */
 struct l4_seg_out {
@@ -47,11 +69,13 @@ struct l4_seg_out {
 	struct l4_tcp_hdr h;  /* hdr_len is computed by l4_tcp_emit */
 	struct l4_piece pieces[L4_FRAME_PIECES - 1];
 	uint32_t n_pieces;
-	uint32_t len;        /* payload bytes */
-	uint16_t gso_size;   /* payload bytes per segment when len is larger, else 0 */
-	uint8_t ttl;         /* 0: the host's default */
-	uint8_t tos;         /* DS field with ECN bits */
-	bool df;             /* IPv4 don't-fragment */
+	uint32_t len;      /* payload bytes */
+	uint16_t gso_size; /* payload bytes per segment when len is larger, else 0 */
+	bool split;        /* len is larger, and the path takes no super-segments: the host cuts */
+	uint16_t ip_id;    /* IPv4 identification of the first, with df */
+	uint8_t ttl;       /* 0: the host's default */
+	uint8_t tos;       /* DS field with ECN bits */
+	bool df;           /* IPv4 don't-fragment */
 	uint32_t flow_label; /* IPv6, 20 bits (RFC 6437) */
 	struct l4_why why;
 };
@@ -102,11 +126,15 @@ void l4_tcp_stack_free(struct l4_tcp_stack *ts);
 
 /* One segment in; answers are made in the next pulls (and replies at once). */
 void l4_tcp_stack_input(struct l4_tcp_stack *ts, const struct l4_seg *seg, l4_time now);
+/* The same for a segment of a connection found in the table of flows. */
+void l4_tcp_stack_input_flow(
+    struct l4_tcp_stack *ts, struct l4_tcp *c, const struct l4_seg *seg, l4_time now);
 /* After the last segment of a batch: readable events and ACK decisions are made once per batch. */
 void l4_tcp_stack_input_end(struct l4_tcp_stack *ts, l4_time now);
-/* The next segment for this interface: 1, or 0 when there is none now. max_bytes: largest IP
- * packet that the caller takes (super-segment limit). */
-int l4_tcp_stack_pull(struct l4_tcp_stack *ts, unsigned ifindex, struct l4_seg_out *o, l4_time now);
+/* The next segment for this interface: 1, or 0 when there is none now. max: into so many frames at
+ * most the caller would cut a longer one (o->split), 1 or more. */
+int l4_tcp_stack_pull(
+    struct l4_tcp_stack *ts, unsigned ifindex, struct l4_seg_out *o, uint32_t max, l4_time now);
 bool l4_tcp_stack_wants_pull(const struct l4_tcp_stack *ts, unsigned ifindex);
 /* Paths may be ready that were not: connections that wait are tried again. */
 void l4_tcp_stack_wake(struct l4_tcp_stack *ts, l4_time now);

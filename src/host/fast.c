@@ -1,0 +1,245 @@
+/* The short way in: a plain TCP segment over IPv4 of a connection that was found before.
+ *
+ * The first segment of a connection takes the long way (rx.c, ip/input.c), where every check is
+ * made: whose addresses these are, whether they may come in here, which connection they belong to.
+ * What was found is noted under the twelve bytes of addresses and ports as they stand on the wire
+ * (struct l4_tcp_flow), and stays true until addresses, routes or links change (ip.gen). A frame
+ * with those bytes then needs only what is its own looked at: lengths, fragment fields, flags,
+ * options, checksums. Anything but ACK and PSH, any option but timestamps, anything wrong or odd
+ * goes the long way, which knows its name.
+ *
+ * The table of flows is a plain cache of few lines: whoever makes its entries fight costs the long
+ * way, no more. */
+#include "host/host.h"
+
+#include <string.h>
+
+#include "base/cursor.h"
+
+#define PIECES_MAX 8u
+#define NOP_NOP_TS 0x0101080au
+#define LEN_MAX    65535u
+
+static uint64_t load64(const uint8_t *p)
+{
+	uint64_t v;
+	memcpy(&v, p, 8);
+	return v;
+}
+
+static uint32_t load32(const uint8_t *p)
+{
+	uint32_t v;
+	memcpy(&v, p, 4);
+	return v;
+}
+
+/* What the frame says, once it is known to be plain. */
+struct plain {
+	const uint8_t *tcp;
+	uint32_t off; /* of the payload, from the frame's first byte */
+	uint32_t len; /* payload bytes */
+	uint32_t tcp_len;
+	bool ts;
+};
+
+/* The link header is ours; the IPv4 and TCP headers have nothing special and lie in one run. */
+static bool is_plain(const struct l4_if *ifp, const struct l4_frame *f, struct plain *k)
+{
+	const uint8_t *p = f->pieces[0].data;
+	size_t near = f->pieces[0].len;
+	uint32_t link = 0;
+	if (near > f->len)
+		near = f->len;
+	if (ifp->eth) {
+		link = L4_ETH_HDR_LEN;
+		if (near < link + 40 || memcmp(p, ifp->mac.b, 6) != 0 || (p[6] & 1) || p[12] != 8 ||
+		    p[13] != 0)
+			return false;
+		p += link;
+	} else if (near < 40) {
+		return false;
+	}
+	uint32_t total = l4_get_u16(p + 2);
+	/* version and header length; no fragment (DF may be set); TCP */
+	if (p[0] != 0x45 || (p[6] & 0xbf) || p[7] || p[9] != L4_PROTO_TCP || total > f->len - link)
+		return false;
+	if (f->off.gso_type == L4_GSO_NONE ? total > ifp->mtu : f->off.gso_type != L4_GSO_TCPV4)
+		return false;
+	const uint8_t *t = p + L4_IP4_HDR_LEN;
+	k->tcp_len = 4u * (t[12] >> 4);
+	k->ts = k->tcp_len == 32;
+	if ((t[12] & 0x0f) || (t[13] & ~(unsigned)L4_TCPF_PSH) != L4_TCPF_ACK ||
+	    (k->tcp_len != 20 && !k->ts) || total < L4_IP4_HDR_LEN + k->tcp_len ||
+	    near < link + L4_IP4_HDR_LEN + k->tcp_len)
+		return false;
+	if (k->ts && l4_get_u32(t + 20) != NOP_NOP_TS)
+		return false;
+	k->tcp = t;
+	k->off = link + L4_IP4_HDR_LEN + k->tcp_len;
+	k->len = total - L4_IP4_HDR_LEN - k->tcp_len;
+	return true;
+}
+
+/* Both checksums (RFC 1122 3.2.1.2, RFC 9293 3.1). */
+static bool sums_right(const struct l4_if *ifp, const struct l4_frame *f, const struct plain *k)
+{
+	const uint8_t *ip = k->tcp - L4_IP4_HDR_LEN, *t = k->tcp;
+	uint64_t addrs = (uint64_t)load32(ip + 12) + load32(ip + 16);
+	uint64_t s = addrs + load32(ip) + load32(ip + 4) + load32(ip + 8);
+	s = (s & 0xffffffff) + (s >> 32);
+	if (l4_csum_fold((uint32_t)((s & 0xffffffff) + (s >> 32))) != 0)
+		return false;
+	if (ifp->conf.caps.rx_csum && (f->off.csum_valid || f->off.needs_csum))
+		return true;
+	uint8_t tail[4] = { 0, L4_PROTO_TCP, 0, 0 };
+	l4_put_u16(tail + 2, (uint16_t)(k->tcp_len + k->len));
+	s = addrs + load32(tail);
+	for (uint32_t i = 0; i < k->tcp_len; i += 4)
+		s += load32(t + i);
+	uint32_t skip = k->off, done = 0;
+	for (uint32_t i = 0; i < f->n_pieces && done < k->len; i++) {
+		size_t n = f->pieces[i].len;
+		if (skip >= n) {
+			skip -= (uint32_t)n;
+			continue;
+		}
+		const uint8_t *p = (const uint8_t *)f->pieces[i].data + skip;
+		n -= skip;
+		skip = 0;
+		if (n > k->len - done)
+			n = k->len - done;
+		uint32_t part = l4_csum_partial(p, n, 0);
+		s += done & 1 ? l4_csum_add(0, part, 1) : part;
+		done += (uint32_t)n;
+	}
+	if (done != k->len)
+		return false;
+	s = (s & 0xffffffff) + (s >> 32);
+	return l4_csum_fold((uint32_t)((s & 0xffffffff) + (s >> 32))) == 0;
+}
+
+static void set_pieces(struct l4_gro_slot *g, const struct l4_frame *f, const struct plain *k)
+{
+	uint32_t skip = k->off, left = k->len;
+	for (uint32_t i = 0; left; i++) {
+		const uint8_t *p = f->pieces[i].data;
+		size_t n = f->pieces[i].len;
+		if (skip >= n) {
+			skip -= (uint32_t)n;
+			continue;
+		}
+		n -= skip;
+		if (n > left)
+			n = left;
+		g->pieces[g->seg.n_pieces++] = (struct l4_piece){ p + skip, n };
+		left -= (uint32_t)n;
+		skip = 0;
+	}
+}
+
+/* The segment for the stack. Options that are not there are left as they are: opts.present tells.
+ */
+static void fill(struct l4_seg *s, const struct l4_tcp_flow *w, const struct plain *k, l4_time time)
+{
+	const uint8_t *ip = k->tcp - L4_IP4_HDR_LEN, *t = k->tcp;
+	s->src = w->remote;
+	s->dst = w->local;
+	s->h.sport = l4_get_u16(t);
+	s->h.dport = l4_get_u16(t + 2);
+	s->h.seq = l4_get_u32(t + 4);
+	s->h.ack = l4_get_u32(t + 8);
+	s->h.flags = t[13];
+	s->h.wnd = l4_get_u16(t + 14);
+	s->h.urg = 0;
+	s->h.hdr_len = (uint8_t)k->tcp_len;
+	s->h.opts.sack_n = s->h.opts.accecn_n = 0;
+	s->h.opts.present = k->ts ? L4_TCPO_TS : 0;
+	if (k->ts) {
+		s->h.opts.ts_val = l4_get_u32(t + 24);
+		s->h.opts.ts_ecr = l4_get_u32(t + 28);
+	}
+	s->n_pieces = 0;
+	s->skip = 0;
+	s->len = k->len;
+	s->tos = ip[1];
+	s->ttl = ip[8];
+	s->ifindex = w->ifindex;
+	s->n_segs = 1;
+	s->time = time;
+	s->flow_gen = 0; /* noted already */
+}
+
+/* Whether the frame goes on where the slot's segment ends, and differs in nothing else. */
+static bool goes_on(const struct l4_gro_slot *g, const struct l4_frame *f, const struct plain *k)
+{
+	const struct l4_tcp_hdr *h = &g->seg.h;
+	const uint8_t *ip = k->tcp - L4_IP4_HDR_LEN, *t = k->tcp;
+	return !g->ends && l4_get_u32(t + 4) == g->next_seq && l4_get_u32(t + 8) == h->ack &&
+	       l4_get_u16(t + 14) == h->wnd && ip[1] == g->seg.tos && ip[8] == g->seg.ttl &&
+	       !((t[13] ^ h->flags) & ~(unsigned)L4_TCPF_PSH) && k->len <= g->seg_len &&
+	       g->seg.len + k->len <= LEN_MAX && g->seg.n_pieces + f->n_pieces <= L4_GRO_PIECES &&
+	       h->opts.present == (k->ts ? L4_TCPO_TS : 0u) &&
+	       (!k->ts ||
+		   (l4_get_u32(t + 24) == h->opts.ts_val && l4_get_u32(t + 28) == h->opts.ts_ecr));
+}
+
+static uint16_t segments(const struct l4_frame *f, uint32_t len)
+{
+	uint32_t size = f->off.gso_size;
+	return size && len > size ? (uint16_t)((len + size - 1) / size) : 1;
+}
+
+bool l4_rx_fast(struct l4_host *h, struct l4_if *ifp, const struct l4_frame *f, l4_time now)
+{
+	struct plain k;
+	if (!f->n_pieces || f->n_pieces > PIECES_MAX || !is_plain(ifp, f, &k))
+		return false;
+	const uint8_t *key = k.tcp - 8;
+	uint64_t addrs = load64(key);
+	uint32_t ports = load32(key + 8);
+	struct l4_tcp_flow *w = &h->flow[l4_tcp_flow_index(addrs, ports)];
+	if (!w->c || w->addrs != addrs || w->ports != ports || w->gen != h->ip.gen ||
+	    w->ifindex != ifp->index || !sums_right(ifp, f, &k))
+		return false;
+	h->c.rx_frames++;
+	h->c.rx_bytes += f->len;
+	h->c.ip_in++;
+	l4_time time = f->time && f->time <= now ? f->time : now;
+	struct l4_gro_slot *g = &h->gro[w->slot];
+	if (g->used) {
+		if (k.len && g->c == w->c && goes_on(g, f, &k)) {
+			set_pieces(g, f, &k);
+			g->seg.len += k.len;
+			g->seg.n_segs++;
+			g->seg.h.flags |= k.tcp[13];
+			g->seg.time = time;
+			g->next_seq += k.len;
+			g->ends =
+			    k.len < g->seg_len || (k.tcp[13] & L4_TCPF_PSH) || f->off.gso_size;
+			return true;
+		}
+		l4_gro_flush_slot(h, w->slot, now);
+		if (!w->c) /* that ended the connection */
+			return false;
+	}
+	if (!k.len) {
+		struct l4_seg *s = &h->ack;
+		fill(s, w, &k, time);
+		s->pieces = f->pieces;
+		l4_tcp_stack_input_flow(h->tcp, w->c, s, now);
+		return true;
+	}
+	fill(&g->seg, w, &k, time);
+	g->seg.pieces = g->pieces;
+	set_pieces(g, f, &k);
+	g->seg.n_segs = segments(f, k.len);
+	g->c = w->c;
+	g->flow = w;
+	g->next_seq = g->seg.h.seq + k.len;
+	g->seg_len = k.len;
+	g->ends = (k.tcp[13] & L4_TCPF_PSH) || g->seg.n_segs > 1;
+	g->used = true;
+	h->gro_used |= 1u << w->slot;
+	return true;
+}
