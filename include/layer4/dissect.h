@@ -32,6 +32,8 @@ struct l4_dissect_config {
 	uint32_t streams_kib_max; /* bytes of streams held for reassembly, KiB; 0: 16384 */
 	bool no_streams;          /* no reassembly of TCP streams for the layers above */
 	bool check_checksums;     /* verify IP, TCP, UDP checksums (offload recognised) */
+	uint64_t hash_seed;       /* any number that the capture's maker does not know; changes no
+				     result, only what colliding names cost */
 };
 
 /* cfg may be NULL. NULL: no memory. */

@@ -1,30 +1,45 @@
-/* The table of connections: open hashing over slabs of records that never move.
+/* The table of connections: open addressing over records that never move.
  *
- * Records come in slabs of 256, so that a pointer to one stays good while the table grows; buckets
- * are indexes and double when they are as many as records. The hash is keyed by a constant only: a
- * capture made to collide costs time (chains are cut at CHAIN_MAX and the connection is then not
- * analysed), never memory. Unacknowledged segments live in one pool for all connections, with a
- * limit for the whole. */
+ * A slot is a hash and the number of a record, eight bytes, so that a search stays within one cache
+ * line until it has found the record. There are always more than twice as many slots as names. A
+ * new connection of a known name takes over the name's slot: the older stays in the list and is not
+ * found any more. Records come out of blocks, TCP's with two flows behind them, the others without.
+ *
+ * The hash is keyed (config.hash_seed), so that a capture cannot be made to collide. Should a run
+ * of slots be full all the same (PROBES), the newest name takes the place of another.
+ *
+ * Memory of a connection: CONV_BYTES of UDP or of a pair of addresses, CONV_TCP_BYTES of TCP, and
+ * 24 to 48 bytes of slots and list. Unacknowledged segments live in one pool for all connections,
+ * with a limit for the whole. */
 #include "dissect/conv.h"
 
 #include <layer4/err.h>
 
 #include <stdlib.h>
 
-#define SLAB        256u
-#define CHAIN_MAX   64u
-#define POOL_SLAB   4096u
-#define UNACKED_MAX (1u << 19) /* 12 MiB */
+#define CONV_BYTES     sizeof(struct l4_conv)
+#define CONV_TCP_BYTES (sizeof(struct l4_conv) + 2 * sizeof(struct l4_tcp_flow))
+#define BLOCK          (1u << 16)
+#define PROBES         256u
+#define POOL_SLAB      4096u
+#define UNACKED_MAX    (1u << 19) /* 12 MiB */
+
+struct slot {
+	uint32_t hash;
+	uint32_t record; /* index + 1; 0: free */
+};
 
 struct l4_conv_table {
-	uint32_t max, count, buckets;
-	uint32_t *bucket; /* index + 1 of the first record */
-	struct l4_conv **slab;
-	uint32_t n_slabs;
+	uint32_t max, count, list_cap;
+	uint32_t n_slots, used; /* used: names, fewer than count where ports were reused */
+	struct slot *slot;
+	struct l4_conv **list; /* in the order of their beginning */
+	uint64_t seed;
+	uint8_t **block;
+	uint32_t n_blocks;
+	size_t block_used;
 	struct l4_unacked **pool;
 	uint32_t n_pool, pool_used, pool_free;
-	/* the last one found: neighbours in a capture are often of one connection */
-	struct l4_conv *last;
 };
 
 struct key {
@@ -34,15 +49,16 @@ struct key {
 	uint8_t kind;
 };
 
-struct l4_conv_table *l4_conv_new(uint32_t max)
+struct l4_conv_table *l4_conv_new(uint32_t max, uint64_t seed)
 {
 	struct l4_conv_table *t = calloc(1, sizeof *t);
 	if (!t)
 		return NULL;
 	t->max = max ? max : 4u << 20;
-	t->buckets = 1024;
-	t->bucket = calloc(t->buckets, sizeof *t->bucket);
-	if (!t->bucket) {
+	t->seed = seed;
+	t->n_slots = 2048;
+	t->slot = calloc(t->n_slots, sizeof *t->slot);
+	if (!t->slot) {
 		free(t);
 		return NULL;
 	}
@@ -53,13 +69,14 @@ void l4_conv_free(struct l4_conv_table *t)
 {
 	if (!t)
 		return;
-	for (uint32_t i = 0; i < t->n_slabs; i++)
-		free(t->slab[i]);
+	for (uint32_t i = 0; i < t->n_blocks; i++)
+		free(t->block[i]);
 	for (uint32_t i = 0; i < t->n_pool; i++)
 		free(t->pool[i]);
-	free(t->slab);
+	free(t->block);
+	free(t->list);
 	free(t->pool);
-	free(t->bucket);
+	free(t->slot);
 	free(t);
 }
 
@@ -70,52 +87,76 @@ uint32_t l4_conv_count(const struct l4_conv_table *t)
 
 struct l4_conv *l4_conv_at(struct l4_conv_table *t, uint32_t index)
 {
-	return index < t->count ? &t->slab[index / SLAB][index % SLAB] : NULL;
+	return index < t->count ? t->list[index] : NULL;
 }
 
-/* The two ends in order. False: the packet has no network addresses. */
-static bool make_key(const struct l4_dissect *d, struct key *k, bool *from_lo)
+/* The two ends in order. An address of IPv4 is compared as a number. */
+static void make_key(const struct l4_dissect *d, struct key *k, bool *from_lo)
 {
 	static const uint8_t none[16];
 	struct l4_net s = d->net_src, e = d->net_dst;
 	k->kind = (uint8_t)s.kind;
-	k->n = s.kind == L4_AK_IP6 ? 16 : s.kind == L4_AK_IP4 ? 4 : 0;
-	if (!k->n)
+	int c = 0;
+	if (s.kind == L4_AK_IP4) {
+		k->n = 4;
+		uint32_t x = l4_get_u32(s.p), y = l4_get_u32(e.p);
+		c = x < y ? -1 : x > y;
+	} else if (s.kind == L4_AK_IP6) {
+		k->n = 16;
+		c = memcmp(s.p, e.p, 16);
+	} else {
+		k->n = 0;
 		s.p = e.p = none;
-	int c = memcmp(s.p, e.p, k->n);
+	}
 	bool lo = c < 0 || (c == 0 && d->sport <= d->dport);
 	k->a = lo ? s.p : e.p;
 	k->b = lo ? e.p : s.p;
 	k->ap = lo ? d->sport : d->dport;
 	k->bp = lo ? d->dport : d->sport;
 	*from_lo = lo;
-	return true;
 }
 
+/* Every bit of v reaches the low half (a product alone carries upwards only). */
 static uint64_t mix(uint64_t h, uint64_t v)
 {
 	h = (h ^ v) * 0x9e3779b97f4a7c15u;
-	return h ^ h >> 29;
+	return h ^ h >> 32;
 }
 
-static uint32_t hash_of(const struct key *k, uint8_t proto)
+static uint32_t hash_of(const struct l4_conv_table *t, const struct key *k, uint8_t proto)
 {
-	uint64_t h = (uint64_t)proto << 32 | (uint32_t)k->ap << 16 | k->bp;
-	h = mix(h, 0x51ed270b);
+	uint64_t h = mix(
+	    t->seed ^ 0x51ed270b9c1f63a7u, (uint64_t)proto << 32 | (uint32_t)k->ap << 16 | k->bp);
 	for (unsigned i = 0; i < k->n; i += 4) {
 		uint32_t x, y;
 		memcpy(&x, k->a + i, 4);
 		memcpy(&y, k->b + i, 4);
 		h = mix(h, (uint64_t)x << 32 | y);
 	}
-	return (uint32_t)(h ^ h >> 32);
+	return (uint32_t)mix(h, h >> 29);
 }
 
-static bool same(const struct l4_conv *c, const struct key *k, uint8_t proto, uint32_t h)
+static bool same(const struct l4_conv *c, const struct key *k, uint8_t proto)
 {
-	return c->hash == h && c->proto == proto && c->kind == k->kind && c->lo_port == k->ap &&
-	       c->hi_port == k->bp && !memcmp(c->lo_addr, k->a, k->n) &&
-	       !memcmp(c->hi_addr, k->b, k->n);
+	if (c->proto != proto || c->kind != k->kind || c->lo_port != k->ap || c->hi_port != k->bp)
+		return false;
+	if (k->n == 4)
+		return !memcmp(c->lo_addr, k->a, 4) && !memcmp(c->hi_addr, k->b, 4);
+	return !memcmp(c->lo_addr, k->a, k->n) && !memcmp(c->hi_addr, k->b, k->n);
+}
+
+/* The slot of a name, or the free one where it belongs, or (all taken) the one to give up. */
+static struct slot *search(struct l4_conv_table *t, const struct key *k, uint8_t proto, uint32_t h)
+{
+	struct slot *s = t->slot;
+	for (uint32_t n = 0; n < PROBES; n++) {
+		s = &t->slot[(h + n) & (t->n_slots - 1)];
+		if (!s->record)
+			return s;
+		if (s->hash == h && same(t->list[s->record - 1], k, proto))
+			return s;
+	}
+	return s;
 }
 
 struct l4_conv *l4_conv_find(struct l4_dissect *d, uint8_t proto, bool *from_lo)
@@ -123,37 +164,64 @@ struct l4_conv *l4_conv_find(struct l4_dissect *d, uint8_t proto, bool *from_lo)
 	struct l4_conv_table *t = d->convs;
 	struct key k;
 	make_key(d, &k, from_lo);
-	uint32_t h = hash_of(&k, proto);
-	if (t->last && same(t->last, &k, proto, h))
-		return t->last;
-	uint32_t i = t->bucket[h & (t->buckets - 1)];
-	for (unsigned n = 0; i && n < CHAIN_MAX; n++) {
-		struct l4_conv *c = l4_conv_at(t, i - 1);
-		if (same(c, &k, proto, h)) {
-			t->last = c;
+	uint32_t h = hash_of(t, &k, proto);
+	for (uint32_t n = 0; n < PROBES; n++) {
+		const struct slot *s = &t->slot[(h + n) & (t->n_slots - 1)];
+		if (!s->record)
+			return NULL;
+		if (s->hash != h)
+			continue;
+		struct l4_conv *c = t->list[s->record - 1];
+		if (same(c, &k, proto))
 			return c;
-		}
-		i = c->next;
 	}
 	return NULL;
 }
 
 static void grow(struct l4_conv_table *t)
 {
-	uint32_t n = t->buckets * 2;
-	uint32_t *b = calloc(n, sizeof *b);
+	uint32_t n = t->n_slots * 2;
+	struct slot *b = calloc(n, sizeof *b);
 	if (!b)
-		return; /* longer chains */
-	free(t->bucket);
-	t->bucket = b;
-	t->buckets = n;
-	/* Older records first, so that the newest of a name stays in front. */
-	for (uint32_t i = 0; i < t->count; i++) {
-		struct l4_conv *c = l4_conv_at(t, i);
-		uint32_t *head = &b[c->hash & (n - 1)];
-		c->next = *head;
-		*head = i + 1;
+		return; /* longer searches */
+	for (uint32_t i = 0; i < t->n_slots; i++) {
+		if (!t->slot[i].record)
+			continue;
+		uint32_t at = t->slot[i].hash;
+		for (uint32_t k = 0; k < PROBES && b[at & (n - 1)].record; k++)
+			at++;
+		b[at & (n - 1)] = t->slot[i];
 	}
+	free(t->slot);
+	t->slot = b;
+	t->n_slots = n;
+}
+
+/* Memory for a record, zeroed, in the list. */
+static struct l4_conv *record(struct l4_conv_table *t, size_t bytes)
+{
+	if (t->count == t->list_cap) {
+		uint32_t cap = t->list_cap ? t->list_cap * 2 : 256;
+		struct l4_conv **l = realloc(t->list, cap * sizeof(*l));
+		if (!l)
+			return NULL;
+		t->list = l;
+		t->list_cap = cap;
+	}
+	if (!t->n_blocks || BLOCK - t->block_used < bytes) {
+		uint8_t **b = realloc(t->block, (t->n_blocks + 1) * sizeof(*b));
+		if (!b)
+			return NULL;
+		t->block = b;
+		if (!(b[t->n_blocks] = malloc(BLOCK)))
+			return NULL;
+		t->n_blocks++;
+		t->block_used = 0;
+	}
+	void *c = t->block[t->n_blocks - 1] + t->block_used;
+	t->block_used += bytes;
+	memset(c, 0, bytes);
+	return t->list[t->count++] = c;
 }
 
 struct l4_conv *l4_conv_add(struct l4_dissect *d, uint8_t proto, bool *from_lo)
@@ -161,40 +229,31 @@ struct l4_conv *l4_conv_add(struct l4_dissect *d, uint8_t proto, bool *from_lo)
 	struct l4_conv_table *t = d->convs;
 	if (t->count >= t->max)
 		return NULL;
-	if (t->count == t->buckets)
+	if (t->used * 2 >= t->n_slots)
 		grow(t);
-	if (t->count == t->n_slabs * SLAB) {
-		struct l4_conv **s = realloc(t->slab, (t->n_slabs + 1) * sizeof(*s));
-		if (!s)
-			return NULL;
-		t->slab = s;
-		t->slab[t->n_slabs] = malloc(SLAB * sizeof(struct l4_conv));
-		if (!t->slab[t->n_slabs])
-			return NULL;
-		t->n_slabs++;
-	}
+	struct l4_conv *c = record(t, proto == 6 ? CONV_TCP_BYTES : CONV_BYTES);
+	if (!c)
+		return NULL;
 	struct key k;
 	make_key(d, &k, from_lo);
-	uint32_t h = hash_of(&k, proto);
-	uint32_t *head = &t->bucket[h & (t->buckets - 1)];
-	struct l4_conv *c = &t->slab[t->count / SLAB][t->count % SLAB];
-	memset(c, 0, sizeof *c);
+	uint32_t h = hash_of(t, &k, proto);
+	struct slot *s = search(t, &k, proto, h);
+	t->used += !s->record;
+	*s = (struct slot){ h, t->count };
 	memcpy(c->lo_addr, k.a, k.n);
 	memcpy(c->hi_addr, k.b, k.n);
 	c->lo_port = k.ap;
 	c->hi_port = k.bp;
 	c->kind = k.kind;
 	c->proto = proto;
-	c->hash = h;
 	c->app = PROTO_NONE;
 	c->first_is_lo = *from_lo;
 	c->first_frame = (uint32_t)d->out.cap->number;
 	c->first_ts = c->last_ts = d->out.cap->ts;
-	c->flow[0].win_scale = c->flow[1].win_scale = SCALE_UNKNOWN;
-	c->flow[0].bits = c->flow[1].bits = FLOW_FIRST_ACK | FLOW_VALID_BIF;
-	c->next = *head;
-	*head = ++t->count;
-	t->last = c;
+	if (proto == 6) {
+		c->flow[0].win_scale = c->flow[1].win_scale = SCALE_UNKNOWN;
+		c->flow[0].bits = c->flow[1].bits = FLOW_FIRST_ACK | FLOW_VALID_BIF;
+	}
 	return c;
 }
 
@@ -262,11 +321,12 @@ int l4_dissect_conversation(const struct l4_dissect *d, uint32_t index, struct l
 		.rtt = c->first_rtt,
 		.completeness = c->completeness };
 	for (unsigned k = 0; k < 2; k++) {
-		const struct l4_tcp_flow *f = &c->flow[k == 0 ? !lo : lo];
-		out->packets[k] = f->packets;
-		out->bytes[k] = f->bytes;
-		out->payload[k] = f->payload;
-		out->retransmissions[k] = f->retransmissions;
+		unsigned from = k == 0 ? !lo : lo;
+		out->packets[k] = c->sent[from].packets;
+		out->bytes[k] = c->sent[from].bytes;
+		out->payload[k] = c->sent[from].payload;
+		if (c->proto == 6)
+			out->retransmissions[k] = c->flow[from].retransmissions;
 	}
 	return 0;
 }
@@ -280,8 +340,8 @@ void l4_conv_count_ip(struct l4_dissect *d)
 	if (!c && (c = l4_conv_add(d, 0, &lo)))
 		c->id = d->ip_pairs++;
 	if (c) {
-		c->flow[!lo].packets++;
-		c->flow[!lo].bytes += d->out.cap->len;
+		c->sent[!lo].packets++;
+		c->sent[!lo].bytes += d->out.cap->len;
 		c->last_ts = d->out.cap->ts;
 	}
 	d->sport = s;

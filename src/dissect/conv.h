@@ -50,36 +50,41 @@ struct l4_tcp_flow {
 	uint8_t bits;    /* FLOW_* */
 	uint8_t mp_ops;  /* MPTCP options of its last segment */
 	uint32_t stream; /* reassembly record + 1; 0: none */
-	uint32_t packets;
 	uint32_t retransmissions;
+};
+
+/* What one end sent. */
+struct l4_conv_sent {
+	uint32_t packets;
 	uint64_t bytes; /* of frames */
 	uint64_t payload;
 };
 
-/* A conversation of TCP or UDP. `lo` is the end with the lower address (then port). */
+/* A conversation of TCP, UDP or IP. `lo` is the end with the lower address (then port). What is
+ * read for each packet stands in front. */
 struct l4_conv {
 	uint8_t lo_addr[16], hi_addr[16];
 	uint16_t lo_port, hi_port;
-	uint8_t proto; /* 6 or 17 */
+	uint8_t proto; /* 6, 17, or 0: the pair of addresses */
 	uint8_t kind;  /* address kind: 4 or 6 */
 	uint8_t app;   /* protocol of the layer above once found, or PROTO_NONE */
 	uint8_t completeness;
-	uint32_t next; /* in its bucket, index + 1 */
-	uint32_t id;   /* number of the stream */
-	uint32_t hash;
+	uint32_t id; /* number of the stream */
 	uint32_t first_frame;
 	l4_time first_ts, last_ts;
 	l4_time syn_ts, first_rtt; /* ns; 0: not known */
 	bool first_is_lo;          /* the first packet came from lo */
 	bool server_is_lo;         /* who answered, if known (port or SYN) */
 	bool mptcp;
-	uint8_t acc_ecn;            /* accurate ECN: 1 asked for, 2 agreed */
-	struct l4_tcp_flow flow[2]; /* [0]: sent by lo; UDP uses packets and bytes only */
+	uint8_t acc_ecn;             /* accurate ECN: 1 asked for, 2 agreed */
+	struct l4_conv_sent sent[2]; /* [0]: by lo */
+	struct l4_tcp_flow flow[];   /* TCP only: two, [0]: sent by lo */
 };
 
 struct l4_conv_table;
 
-struct l4_conv_table *l4_conv_new(uint32_t max);
+/* seed: of the hash; bytes that a capture's maker does not know. */
+struct l4_conv_table *l4_conv_new(uint32_t max, uint64_t seed);
 void l4_conv_free(struct l4_conv_table *t);
 /* The conversation of the current packet's addresses and ports (the newest of that name), or
  * NULL. *from_lo tells the direction. */

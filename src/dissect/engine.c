@@ -64,7 +64,7 @@ struct l4_dissect *l4_dissect_new(const struct l4_dissect_config *cfg)
 	d->items_cap = 512;
 	d->items = malloc(d->items_cap * sizeof *d->items);
 	d->arena = malloc(ARENA_BYTES);
-	d->convs = l4_conv_new(d->cfg.connections_max);
+	d->convs = l4_conv_new(d->cfg.connections_max, d->cfg.hash_seed);
 	if (!d->want || !d->items || !d->arena || !d->convs) {
 		l4_dissect_free(d);
 		return NULL;

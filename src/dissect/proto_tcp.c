@@ -623,9 +623,10 @@ static void dissect_tcp(struct l4_dissect *d, struct l4_view v)
 		settle_scale(&t, fwd, rev);
 		if (t.have_seglen)
 			l4_tcp_analyse(d, &t, fwd, rev, c, &ta);
-		fwd->packets++;
-		fwd->bytes += d->out.cap->len;
-		fwd->payload += t.seglen;
+		struct l4_conv_sent *sent = &c->sent[!lo];
+		sent->packets++;
+		sent->bytes += d->out.cap->len;
+		sent->payload += t.seglen;
 		d->out.stream = c->id;
 		d->out.stream_proto = 6;
 		if (d->w_any) {

@@ -68,10 +68,10 @@ static struct l4_conv *stream(struct l4_dissect *d, uint32_t bytes, l4_time *pre
 	*prev = c->last_ts;
 	dis_u(d, STREAM, NULL, 0, c->id);
 	if (!d->quoted) {
-		struct l4_tcp_flow *f = &c->flow[!lo];
-		f->packets++;
-		f->bytes += d->out.cap->len;
-		f->payload += bytes;
+		struct l4_conv_sent *sent = &c->sent[!lo];
+		sent->packets++;
+		sent->bytes += d->out.cap->len;
+		sent->payload += bytes;
 		d->out.stream = c->id;
 		d->out.stream_proto = 17;
 		c->last_ts = d->out.cap->ts;
