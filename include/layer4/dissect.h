@@ -88,6 +88,7 @@ struct l4_dissected {
 	const char *protocol;
 	const char *info;
 	uint32_t info_len; /* bytes of info */
+	bool info_plain;   /* info holds nothing that a terminal could take for a command */
 	/* Damage in the packet itself. */
 	bool malformed;         /* a length or value that cannot be */
 	bool cut;               /* the capture kept too few bytes of it */
@@ -101,6 +102,13 @@ struct l4_dissected {
 /* Dissects one packet. The result is borrowed until the next call. */
 L4_EXPORT const struct l4_dissected *l4_dissect_packet(
     struct l4_dissect *d, const struct l4_cap_packet *cap);
+
+/* What stands before the info column in a summary line: number, time since `first` (ns since
+ * 1970-01-01 UTC), addresses, protocol, length, padded to Wireshark's widths, with a space at the
+ * end. Columns must be wanted. Writes at most L4_DISSECTED_LINE_MAX bytes, without NUL, and returns
+ * how many. */
+#define L4_DISSECTED_LINE_MAX 320
+L4_EXPORT size_t l4_dissected_line(const struct l4_dissected *p, l4_time first, char *out);
 
 /* A conversation: what was seen between two ends. [0]: sent by `a`, who sent the first packet. */
 struct l4_conversation {

@@ -127,35 +127,19 @@ static size_t time_text(const struct views *v, const struct l4_cap_packet *c, ch
 	return c->ts_precision >= 9 ? n : c->ts_precision >= 6 ? n - 3 : n - 9 + c->ts_precision;
 }
 
-static void pad(struct out *o, size_t n, size_t width)
+static void info(struct out *o, const struct l4_dissected *p)
 {
-	for (; n < width; n++)
-		out_char(o, ' ');
+	if (p->info_plain)
+		out_bytes(o, p->info, p->info_len);
+	else
+		out_escaped(o, p->info, p->info_len);
 }
 
 static void summary(struct views *v, const struct l4_dissected *p)
 {
 	struct out *o = v->out;
-	char t[64];
-	out_dec_pad(o, p->cap->number, 5);
-	out_char(o, ' ');
-	size_t n = time_text(v, p->cap, t);
-	pad(o, n, 10);
-	out_bytes(o, t, n);
-	out_char(o, ' ');
-	n = address_text(t, p->src_kind, p->src);
-	pad(o, n, 12);
-	out_bytes(o, t, n);
-	out_str(o, " → ");
-	n = address_text(t, p->dst_kind, p->dst);
-	out_bytes(o, t, n);
-	pad(o, n, 12);
-	out_char(o, ' ');
-	out_str(o, p->protocol);
-	out_char(o, ' ');
-	out_dec(o, p->cap->len);
-	out_char(o, ' ');
-	out_escaped(o, p->info, p->info_len);
+	o->n += l4_dissected_line(p, v->first, out_room(o));
+	info(o, p);
 	out_char(o, '\n');
 }
 
@@ -185,7 +169,7 @@ static void special_text(struct views *v, const struct l4_dissected *p, int lett
 		out_dec(o, p->cap->len);
 		break;
 	default:
-		out_escaped(o, p->info, p->info_len);
+		info(o, p);
 		break;
 	}
 }

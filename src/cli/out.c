@@ -27,13 +27,13 @@ void out_long(struct out *o, const void *p, size_t n)
 {
 	const char *s = p;
 	while (n) {
+		if (o->n >= OUT_BYTES)
+			out_flush(o);
 		size_t k = OUT_BYTES - o->n < n ? OUT_BYTES - o->n : n;
 		memcpy(o->buf + o->n, s, k);
 		o->n += k;
 		s += k;
 		n -= k;
-		if (o->n >= OUT_BYTES)
-			out_flush(o);
 	}
 }
 
@@ -48,30 +48,14 @@ void out_fmt(struct out *o, const char *fmt, ...)
 		out_bytes(o, t, (size_t)n < sizeof t ? (size_t)n : sizeof t - 1);
 }
 
-static size_t digits(char *end, uint64_t v)
+void out_dec(struct out *o, uint64_t v)
 {
-	char *p = end;
+	char t[20], *p = t + sizeof t;
 	do {
 		*--p = (char)('0' + v % 10);
 		v /= 10;
 	} while (v);
-	return (size_t)(end - p);
-}
-
-void out_dec(struct out *o, uint64_t v)
-{
-	char t[20];
-	size_t n = digits(t + sizeof t, v);
-	out_bytes(o, t + sizeof t - n, n);
-}
-
-void out_dec_pad(struct out *o, uint64_t v, unsigned width)
-{
-	char t[20];
-	size_t n = digits(t + sizeof t, v);
-	for (size_t k = n; k < width; k++)
-		out_char(o, ' ');
-	out_bytes(o, t + sizeof t - n, n);
+	out_bytes(o, p, (size_t)(t + sizeof t - p));
 }
 
 /* Length of the UTF-8 character at p (of n bytes) that may be shown; 0: none. Control characters,

@@ -8,10 +8,10 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { OUT_BYTES = 1 << 16 };
+enum { OUT_BYTES = 1 << 16, OUT_ROOM = 4096 };
 
 struct out {
-	char buf[OUT_BYTES + 4096]; /* room for a short piece beyond the mark */
+	char buf[OUT_BYTES + OUT_ROOM]; /* room for a short piece beyond the mark */
 	size_t n;
 	int fd;
 	bool failed; /* a write failed: nobody reads any more */
@@ -21,17 +21,22 @@ void out_flush(struct out *o);
 void out_long(struct out *o, const void *p, size_t n);
 static inline void out_bytes(struct out *o, const void *p, size_t n)
 {
-	if (n < OUT_BYTES - o->n) {
+	if (o->n + n < OUT_BYTES) {
 		memcpy(o->buf + o->n, p, n);
 		o->n += n;
 	} else {
 		out_long(o, p, n);
 	}
 }
+/* Where OUT_ROOM bytes may be written by hand; o->n grows by as many as were. */
+static inline char *out_room(struct out *o)
+{
+	if (o->n >= OUT_BYTES)
+		out_flush(o);
+	return o->buf + o->n;
+}
 void out_fmt(struct out *o, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void out_dec(struct out *o, uint64_t v);
-/* Right-aligned in width. */
-void out_dec_pad(struct out *o, uint64_t v, unsigned width);
 /* Text from a packet: control characters, bytes that are not UTF-8 and escape sequences come out
  * as \xNN, so that a terminal cannot be played with. Tab, newline, backslash as \t, \n, \\. */
 void out_escaped(struct out *o, const void *p, size_t n);

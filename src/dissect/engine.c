@@ -366,27 +366,23 @@ void dis_text(struct l4_dissect *d, struct l4_item *i, const char *fmt, ...)
 
 /* ---- columns ---- */
 
-void col_proto(struct l4_dissect *d, const char *name)
-{
-	if (cols(d))
-		d->out.protocol = name;
-}
-
-void col_clear(struct l4_dissect *d)
-{
-	if (cols(d))
-		d->out.info_len = d->info_fence;
-}
-
-void col_bytes(struct l4_dissect *d, const void *p, uint32_t n)
+void col_ours(struct l4_dissect *d, const char *s, uint32_t n)
 {
 	if (!cols(d))
 		return;
 	uint32_t left = INFO_MAX - d->out.info_len;
 	if (n > left)
 		n = left;
-	memcpy(d->info + d->out.info_len, p, n);
+	memcpy(d->info + d->out.info_len, s, n);
 	d->out.info_len += n;
+}
+
+void col_bytes(struct l4_dissect *d, const void *p, uint32_t n)
+{
+	if (!cols(d))
+		return;
+	d->out.info_plain = false;
+	col_ours(d, p, n);
 }
 
 /* The number and address writers need at most 64 bytes, which stand behind INFO_MAX. */
@@ -447,7 +443,7 @@ void col_fmt(struct l4_dissect *d, const char *fmt, ...)
 	int n = vsnprintf(t, sizeof t, fmt, ap);
 	va_end(ap);
 	if (n > 0)
-		col_bytes(d, t, (uint32_t)n < sizeof t ? (uint32_t)n : (uint32_t)sizeof t - 1);
+		col_ours(d, t, (uint32_t)n < sizeof t ? (uint32_t)n : (uint32_t)sizeof t - 1);
 }
 
 void col_prepend(struct l4_dissect *d, const char *s)
@@ -473,6 +469,7 @@ static void begin(struct l4_dissect *d, const struct l4_cap_packet *cap)
 	d->depth = d->nesting = d->source = 0;
 	d->quoted = d->fragment = d->cols_locked = d->can_desegment = false;
 	d->info_fence = 0;
+	d->out.info_plain = true;
 	d->arena_used = 0;
 	d->net_src = d->net_dst = d->dl_src = d->dl_dst = (struct l4_net){ L4_AK_NONE, NULL };
 	d->sport = d->dport = 0;

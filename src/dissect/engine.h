@@ -269,12 +269,42 @@ static inline bool cols(const struct l4_dissect *d)
 	return d->columns && !d->cols_locked;
 }
 
-void col_proto(struct l4_dissect *d, const char *name);
-void col_clear(struct l4_dissect *d);
+/* What is written by col_bytes may come from the packet; everything else is text of ours, which
+ * needs no escaping: then out.info_plain stays true. */
+static inline void col_proto(struct l4_dissect *d, const char *name)
+{
+	if (cols(d))
+		d->out.protocol = name;
+}
+static inline void col_clear(struct l4_dissect *d)
+{
+	if (cols(d)) {
+		d->out.info_len = d->info_fence;
+		d->out.info_plain = true; /* marks are ours */
+	}
+}
 void col_bytes(struct l4_dissect *d, const void *p, uint32_t n);
+void col_ours(struct l4_dissect *d, const char *s, uint32_t n);
 static inline void col_str(struct l4_dissect *d, const char *s)
 {
-	col_bytes(d, s, (uint32_t)strlen(s));
+	uint32_t n = (uint32_t)strlen(s), at = d->out.info_len;
+	if (!cols(d))
+		return;
+	if (n > INFO_MAX - at) {
+		col_ours(d, s, n);
+		return;
+	}
+	memcpy(d->info + at, s, n);
+	d->out.info_len = at + n;
+}
+/* Room for n (at most 256) bytes to write by hand, or NULL; col_took() with the end of them. */
+static inline char *col_room(struct l4_dissect *d, uint32_t n)
+{
+	return cols(d) && INFO_MAX - d->out.info_len >= n ? d->info + d->out.info_len : NULL;
+}
+static inline void col_took(struct l4_dissect *d, const char *end)
+{
+	d->out.info_len = (uint32_t)(end - d->info);
 }
 void col_dec(struct l4_dissect *d, uint64_t v);
 void col_hex(struct l4_dissect *d, uint64_t v, unsigned digits);

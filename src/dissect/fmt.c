@@ -7,29 +7,48 @@ static const char pairs[] = "000102030405060708091011121314151617181920212223242
 			    "34353637383940414243444546474849505152535455565758596061626364656667"
 			    "6869707172737475767778798081828384858687888990919293949596979899";
 
-char *fmt_dec(char *o, uint64_t v)
+/* Four digits, leading zeros and all. */
+static char *four(char *o, unsigned v)
 {
-	if (v < 10) {
-		*o = (char)('0' + v);
-		return o + 1;
-	}
-	char t[20];
-	char *p = t + sizeof t;
-	while (v >= 100) {
-		const char *q = pairs + v % 100 * 2;
-		v /= 100;
-		*--p = q[1];
-		*--p = q[0];
+	memcpy(o, pairs + v / 100 * 2, 2);
+	memcpy(o + 2, pairs + v % 100 * 2, 2);
+	return o + 4;
+}
+
+/* Up to four digits, no leading zeros. */
+static char *upto4(char *o, unsigned v)
+{
+	if (v >= 100) {
+		unsigned h = v / 100;
+		if (h >= 10) {
+			memcpy(o, pairs + h * 2, 2);
+			o += 2;
+		} else {
+			*o++ = (char)('0' + h);
+		}
+		memcpy(o, pairs + v % 100 * 2, 2);
+		return o + 2;
 	}
 	if (v >= 10) {
-		*--p = pairs[v * 2 + 1];
-		*--p = pairs[v * 2];
-	} else {
-		*--p = (char)('0' + v);
+		memcpy(o, pairs + v * 2, 2);
+		return o + 2;
 	}
-	size_t n = (size_t)(t + sizeof t - p);
-	memcpy(o, p, n);
-	return o + n;
+	*o = (char)('0' + v);
+	return o + 1;
+}
+
+/* Groups of four digits by 32-bit division, which is what the numbers of packets need. */
+char *fmt_dec(char *o, uint64_t v)
+{
+	if (v < 10000)
+		return upto4(o, (unsigned)v);
+	if (v >= 100000000) {
+		o = fmt_dec(o, v / 100000000);
+		uint32_t low = (uint32_t)(v % 100000000);
+		return four(four(o, low / 10000), low % 10000);
+	}
+	uint32_t x = (uint32_t)v;
+	return four(upto4(o, x / 10000), x % 10000);
 }
 
 char *fmt_hex(char *o, uint64_t v, unsigned digits)
@@ -42,17 +61,12 @@ char *fmt_hex(char *o, uint64_t v, unsigned digits)
 static char *byte_dec(char *o, unsigned v)
 {
 	if (v >= 100) {
-		*o++ = (char)('0' + v / 100);
-		v %= 100;
-		*o++ = pairs[v * 2];
-		*o++ = pairs[v * 2 + 1];
-	} else if (v >= 10) {
-		*o++ = pairs[v * 2];
-		*o++ = pairs[v * 2 + 1];
-	} else {
-		*o++ = (char)('0' + v);
+		unsigned h = v >= 200 ? 2 : 1;
+		*o = (char)('0' + h);
+		memcpy(o + 1, pairs + (v - h * 100) * 2, 2);
+		return o + 3;
 	}
-	return o;
+	return upto4(o, v);
 }
 
 char *fmt_ip4(char *o, const uint8_t *p)
@@ -117,13 +131,13 @@ char *fmt_ip6(char *o, const uint8_t *p)
 
 char *fmt_mac(char *o, const uint8_t *p)
 {
-	for (int i = 0; i < 6; i++) {
-		if (i)
-			*o++ = ':';
-		*o++ = "0123456789abcdef"[p[i] >> 4];
-		*o++ = "0123456789abcdef"[p[i] & 15];
+	static const char hex[] = "0123456789abcdef";
+	for (int i = 0; i < 6; i++, o += 3) {
+		o[0] = hex[p[i] >> 4];
+		o[1] = hex[p[i] & 15];
+		o[2] = ':';
 	}
-	return o;
+	return o - 1;
 }
 
 /* Seconds with `digits` decimals (6 or 9). */
@@ -138,15 +152,9 @@ char *fmt_span(char *o, int64_t ns, unsigned digits)
 	uint32_t f = (uint32_t)(u - s * 1000000000);
 	o = fmt_dec(o, s);
 	*o++ = '.';
-	char t[10];
-	for (int i = 9; i > 1; i -= 2) {
-		const char *q = pairs + f % 100 * 2;
-		f /= 100;
-		t[i - 1] = q[1];
-		t[i - 2] = q[0];
-	}
-	t[0] = (char)('0' + f);
-	memcpy(o, t, 9);
+	*o = (char)('0' + f / 100000000);
+	f %= 100000000;
+	(void)four(four(o + 1, f / 10000), f % 10000);
 	return o + (digits < 9 ? digits : 9);
 }
 
@@ -240,7 +248,8 @@ static char *uint_text(char *o, const struct l4_field *f, uint64_t v)
 
 size_t l4_item_text(const struct l4_item *i, char *out, size_t cap)
 {
-	char t[64];
+	char small[64];
+	char *t = cap >= sizeof small ? out : small; /* where it fits in any case: in place */
 	char *o = t;
 	switch ((enum l4_ftype)i->field->type) {
 	case L4_FT_NONE:
@@ -289,8 +298,71 @@ size_t l4_item_text(const struct l4_item *i, char *out, size_t cap)
 		o = fmt_span(o, i->v.i, 9);
 		break;
 	case L4_FT_DOUBLE:
-		o += snprintf(o, sizeof t, "%g", i->v.d);
+		o += snprintf(o, sizeof small, "%g", i->v.d);
 		break;
 	}
-	return finish(out, cap, t, (size_t)(o - t));
+	return t == out ? (size_t)(o - t) : finish(out, cap, t, (size_t)(o - t));
+}
+
+static char *fmt_address(char *o, enum l4_addr_kind kind, const uint8_t *p)
+{
+	switch (p ? kind : L4_AK_NONE) {
+	case L4_AK_MAC:
+		return fmt_mac(o, p);
+	case L4_AK_IP4:
+		return fmt_ip4(o, p);
+	case L4_AK_IP6:
+		return fmt_ip6(o, p);
+	case L4_AK_TEXT: {
+		size_t n = strnlen((const char *)p, 63);
+		memcpy(o, p, n);
+		return o + n;
+	}
+	case L4_AK_NONE:
+		break;
+	}
+	return o;
+}
+
+static char *spaces(char *o, ptrdiff_t n)
+{
+	while (n-- > 0)
+		*o++ = ' ';
+	return o;
+}
+
+/* Right-aligned: written first, moved when it turns out to be short. */
+static char *right(char *from, char *end, ptrdiff_t width)
+{
+	ptrdiff_t n = end - from;
+	if (n >= width)
+		return end;
+	memmove(from + width - n, from, (size_t)n);
+	(void)spaces(from, width - n);
+	return from + width;
+}
+
+size_t l4_dissected_line(const struct l4_dissected *p, l4_time first, char *out)
+{
+	const struct l4_cap_packet *c = p->cap;
+	unsigned digits = c->ts_precision >= 9 ? 9 : c->ts_precision >= 6 ? 6 : c->ts_precision;
+	char *o = right(out, fmt_dec(out, c->number), 5), *from;
+	*o++ = ' ';
+	from = o;
+	o = right(from, fmt_span(o, (int64_t)(c->ts - first), digits), 10);
+	*o++ = ' ';
+	from = o;
+	o = right(from, fmt_address(o, p->src_kind, p->src), 12);
+	o = fmt_str(o, " → ");
+	from = o;
+	o = fmt_address(o, p->dst_kind, p->dst);
+	o = spaces(o, 12 - (o - from));
+	*o++ = ' ';
+	size_t n = strnlen(p->protocol, 63);
+	memcpy(o, p->protocol, n);
+	o += n;
+	*o++ = ' ';
+	o = fmt_dec(o, c->len);
+	*o++ = ' ';
+	return (size_t)(o - out);
 }

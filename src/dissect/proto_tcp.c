@@ -339,27 +339,29 @@ static void flags_text(struct l4_dissect *d, unsigned f, bool ace)
 	dis_s(d, FLAGS_STR, NULL, 0, s, (uint32_t)(o - s));
 }
 
-static void info_flags(struct l4_dissect *d, unsigned f)
+static char *info_flags(char *o, unsigned f)
 {
-	static const char *const names[] = { "FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR",
+	static const char names[9][4] = { "FIN", "SYN", "RST", "PSH", "ACK", "URG", "ECE", "CWR",
 		"AE" };
-	col_str(d, " [");
-	bool first = true;
+	if (f == TH_ACK)
+		return fmt_str(o, " [ACK]");
+	if (f == (TH_ACK | TH_PSH))
+		return fmt_str(o, " [PSH, ACK]");
+	o = fmt_str(o, " [");
+	char *from = o;
 	for (unsigned i = 0; i < 9; i++) {
 		if (!(f >> i & 1))
 			continue;
-		if (!first)
-			col_str(d, ", ");
-		first = false;
-		col_str(d, names[i]);
+		if (o != from)
+			o = fmt_str(o, ", ");
+		o = fmt_str(o, names[i]);
 	}
-	if (f & 0xe00) {
-		col_str(d, first ? "Reserved" : ", Reserved");
-		first = false;
-	}
-	if (first)
-		col_str(d, "<None>");
-	col_str(d, "]");
+	if (f & 0xe00)
+		o = fmt_str(o, o == from ? "Reserved" : ", Reserved");
+	if (o == from)
+		o = fmt_str(o, "<None>");
+	*o++ = ']';
+	return o;
 }
 
 static void put_header(struct l4_dissect *d, struct l4_view v, const struct l4_tcp_hdr *t,
@@ -509,25 +511,25 @@ static void info_marks(struct l4_dissect *d, const struct l4_tcp_ta *ta)
 
 /* ---- a segment ---- */
 
-static void info_start(
-    struct l4_dissect *d, const struct l4_tcp_hdr *t, const struct l4_tcp_flow *fwd)
+static void info_start(struct l4_dissect *d, const struct l4_tcp_hdr *t,
+    const struct l4_tcp_flow *fwd, unsigned urgent)
 {
-	col_dec(d, d->sport);
-	col_str(d, " → ");
-	col_dec(d, d->dport);
-	info_flags(d, t->flags);
-	col_str(d, " Seq=");
-	col_dec(d, t->seq - t->base_seq);
-	if (t->flags & TH_ACK) {
-		col_str(d, " Ack=");
-		col_dec(d, t->ack - t->base_ack);
-	}
-	col_str(d, " Win=");
+	char *o = col_room(d, 256);
+	if (!o)
+		return;
+	o = fmt_dec(o, d->sport);
+	o = fmt_dec(fmt_str(o, " → "), d->dport);
+	o = info_flags(o, t->flags);
+	o = fmt_dec(fmt_str(o, " Seq="), t->seq - t->base_seq);
+	if (t->flags & TH_ACK)
+		o = fmt_dec(fmt_str(o, " Ack="), t->ack - t->base_ack);
 	bool scaled = fwd && fwd->win_scale >= 0 && !(t->flags & TH_SYN);
-	col_dec(d, scaled ? t->window << fwd->win_scale : t->window);
-	if (t->flags & TH_URG) {
-		col_str(d, " Urg=");
-	}
+	o = fmt_dec(fmt_str(o, " Win="), scaled ? t->window << fwd->win_scale : t->window);
+	if (t->flags & TH_URG)
+		o = fmt_dec(fmt_str(o, " Urg="), urgent);
+	if (t->have_seglen)
+		o = fmt_dec(fmt_str(o, " Len="), t->seglen);
+	col_took(d, o);
 }
 
 static void short_header(struct l4_dissect *d, struct l4_view v)
@@ -593,7 +595,7 @@ static void dissect_tcp(struct l4_dissect *d, struct l4_view v)
 		}
 	}
 	if (cols(d))
-		info_start(d, &t, fwd);
+		info_start(d, &t, fwd, l4_get_u16(h + 18));
 	if (t.hlen < 20) {
 		put_header(d, v, &t, c, fwd);
 		if (cols(d)) {
@@ -605,12 +607,6 @@ static void dissect_tcp(struct l4_dissect *d, struct l4_view v)
 	}
 	if (d->w_any)
 		put_header(d, v, &t, c, fwd);
-	if (cols(d) && t.flags & TH_URG)
-		col_dec(d, l4_get_u16(h + 18));
-	if (cols(d) && t.have_seglen) {
-		col_str(d, " Len=");
-		col_dec(d, t.seglen);
-	}
 	if (d->w_any)
 		put_checksum(d, v);
 	if (t.hlen > 20) {

@@ -36,6 +36,8 @@ static const struct kind kinds[] = {
 
 static const struct kind *kind_of(uint8_t k)
 {
+	if (k <= 8)
+		return &kinds[k]; /* in their order, without a gap */
 	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
 		if (kinds[i].kind == k)
 			return &kinds[i];
@@ -44,10 +46,9 @@ static const struct kind *kind_of(uint8_t k)
 
 static void info(struct l4_dissect *d, const char *name, uint32_t v)
 {
-	if (!cols(d))
-		return;
-	col_str(d, name);
-	col_dec(d, v);
+	char *o = col_room(d, 64);
+	if (o)
+		col_took(d, fmt_dec(fmt_str(o, name), v));
 }
 
 static void sack(
