@@ -48,6 +48,10 @@ L4_EXPORT void l4_dissect_want_columns(struct l4_dissect *d);
 /* Asks that connections be tracked even if no field or column needs them. */
 L4_EXPORT void l4_dissect_want_connections(struct l4_dissect *d);
 
+/* Says that nobody looks at layers above TCP: what a segment carries is then dissected only if a
+ * wanted field needs it, and may be missing from `layers`. Before the first packet. */
+L4_EXPORT void l4_dissect_stop_at_tcp(struct l4_dissect *d);
+
 struct l4_layer {
 	const struct l4_proto *proto;
 	const uint8_t *data;  /* first byte of its header */

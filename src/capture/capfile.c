@@ -17,7 +17,7 @@
 
 #include "capture/capfile_private.h"
 
-#define WINDOW (512u << 10)
+#define WINDOW (256u << 10)
 
 struct l4_capfile *l4_capfile_new(l4_capfile_read_fn *read, void *ctx)
 {

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "cli/bpf.h"
@@ -382,6 +383,11 @@ static int prepare(struct dissect *x)
 		follow_raw(x->follow);
 	if (x->html_path)
 		x->html = html_new(x->d);
+	/* Views that show no layers: what is above TCP matters only to a field that stands there.
+	 */
+	bool layers = x->views.kind != VIEW_FIELDS && x->views.kind != VIEW_SUMMARY;
+	if (x->quiet ? !x->want_stats && !x->want_expert && !x->html_path : !layers)
+		l4_dissect_stop_at_tcp(x->d);
 	if (x->write_path) {
 		x->write_file = !strcmp(x->write_path, "-") ? stdout : fopen(x->write_path, "wb");
 		if (!x->write_file ||
@@ -428,6 +434,7 @@ int cmd_dissect(int argc, char **argv)
 	int r = read_options(&x, argc, argv, &fields);
 	if (r)
 		return r < 0 ? L4_EXIT_DONE : r;
+	(void)!getrandom(&x.cfg.hash_seed, sizeof x.cfg.hash_seed, GRND_NONBLOCK);
 	x.d = l4_dissect_new(&x.cfg);
 	if (!x.d) {
 		fprintf(stderr, "l4 dissect: no memory\n");

@@ -8,14 +8,16 @@
 
 enum view_kind { VIEW_SUMMARY, VIEW_DETAIL, VIEW_LAYERS, VIEW_JSON, VIEW_FIELDS, VIEW_NONE };
 
-enum { COLUMNS_MAX = 1024, COLUMN_ROWS = 16 };
+enum { COLUMNS_MAX = 1024, COLUMN_ROWS = 16, ITEMS_MAX = 65536 };
 
 /* One column of --fields: the rows of the tables that have its name, or a column of the summary. */
 struct column {
 	const char *name;
 	const struct l4_field *rows[COLUMN_ROWS];
 	unsigned n_rows;
-	int special; /* 0: rows; otherwise a letter of the summary: n t s d p l i */
+	int special;         /* 0: rows; otherwise a letter of the summary: n t s d p l i */
+	unsigned like;       /* the first column of this name: itself, as a rule */
+	uint32_t head, tail; /* of the current packet's items, index + 1 */
 };
 
 struct views {
@@ -25,6 +27,8 @@ struct views {
 	bool colour;
 	struct column columns[COLUMNS_MAX];
 	unsigned n_columns;
+	struct row_of *row_of; /* from a field to its column, made by views_prepare */
+	uint32_t row_mask;
 	struct out *out;
 	l4_time first;
 	bool have_first;
@@ -33,7 +37,7 @@ struct views {
 /* Adds the names of a comma-separated list to the columns. 0, or -1 with a message on stderr. */
 int views_add_columns(struct views *v, struct l4_dissect *d, const char *list);
 /* Tells the dissection what the view needs. */
-void views_prepare(const struct views *v, struct l4_dissect *d);
+void views_prepare(struct views *v, struct l4_dissect *d);
 void views_packet(struct views *v, const struct l4_dissected *p);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include <layer4/err.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- columns of --fields ---- */
@@ -79,12 +80,53 @@ int views_add_columns(struct views *v, struct l4_dissect *d, const char *list)
 	return 0;
 }
 
-void views_prepare(const struct views *v, struct l4_dissect *d)
+struct row_of {
+	const struct l4_field *field;
+	unsigned column;
+};
+
+static uint32_t slot_of(const struct views *v, const struct l4_field *f)
+{
+	uint32_t h = (uint32_t)((uintptr_t)f / sizeof *f) * 2654435761u;
+	uint32_t i = h >> 8 & v->row_mask;
+	while (v->row_of[i].field && v->row_of[i].field != f)
+		i = (i + 1) & v->row_mask;
+	return i;
+}
+
+/* The way from a field to its column, so that a packet's items are gone through once. */
+static void index_columns(struct views *v)
+{
+	uint32_t rows = 0, size = 64;
+	for (unsigned k = 0; k < v->n_columns; k++)
+		rows += v->columns[k].n_rows;
+	while (size < rows * 4)
+		size *= 2;
+	v->row_of = calloc(size, sizeof *v->row_of);
+	if (!v->row_of)
+		abort(); /* at start, some KiB */
+	v->row_mask = size - 1;
+	for (unsigned k = 0; k < v->n_columns; k++) {
+		struct column *c = &v->columns[k];
+		c->like = k;
+		for (unsigned r = 0; r < c->n_rows; r++) {
+			struct row_of *x = &v->row_of[slot_of(v, c->rows[r])];
+			if (x->field)
+				c->like = x->column;
+			else
+				*x = (struct row_of){ c->rows[r], k };
+		}
+	}
+}
+
+void views_prepare(struct views *v, struct l4_dissect *d)
 {
 	if (v->kind == VIEW_SUMMARY)
 		l4_dissect_want_columns(d);
 	if (v->kind == VIEW_DETAIL || v->kind == VIEW_JSON)
 		l4_dissect_want_all(d);
+	if (v->kind == VIEW_FIELDS)
+		index_columns(v);
 }
 
 /* ---- the summary ---- */
@@ -195,25 +237,32 @@ static void value_text(struct out *o, const struct l4_item *i)
 		}
 		return;
 	}
-	char t[512];
-	size_t n = l4_item_text(i, t, sizeof t);
-	if (i->field->type == L4_FT_PROTOCOL)
-		out_escaped(o, t, n);
-	else
-		out_bytes(o, t, n);
-}
-
-static bool of_column(const struct column *c, const struct l4_field *f)
-{
-	for (unsigned r = 0; r < c->n_rows; r++)
-		if (c->rows[r] == f)
-			return true;
-	return false;
+	if (i->field->type == L4_FT_PROTOCOL) {
+		char t[512];
+		out_escaped(o, t, l4_item_text(i, t, sizeof t));
+		return;
+	}
+	o->n += l4_item_text(i, out_room(o), OUT_ROOM);
 }
 
 static void fields(struct views *v, const struct l4_dissected *p)
 {
+	static uint32_t next[ITEMS_MAX];
 	struct out *o = v->out;
+	for (unsigned k = 0; k < v->n_columns; k++)
+		v->columns[k].head = 0;
+	for (uint32_t i = 0; i < p->n_items && i < ITEMS_MAX; i++) {
+		const struct row_of *x = &v->row_of[slot_of(v, p->items[i].field)];
+		if (!x->field)
+			continue;
+		struct column *c = &v->columns[x->column];
+		if (!c->head)
+			c->head = i + 1;
+		else
+			next[c->tail - 1] = i + 1;
+		c->tail = i + 1;
+		next[i] = 0;
+	}
 	for (unsigned k = 0; k < v->n_columns; k++) {
 		const struct column *c = &v->columns[k];
 		if (k)
@@ -222,14 +271,11 @@ static void fields(struct views *v, const struct l4_dissected *p)
 			special_text(v, p, c->special);
 			continue;
 		}
-		bool first = true;
-		for (uint32_t i = 0; i < p->n_items; i++) {
-			if (!of_column(c, p->items[i].field))
-				continue;
-			if (!first)
+		uint32_t first = v->columns[c->like].head;
+		for (uint32_t i = first; i; i = next[i - 1]) {
+			if (i != first)
 				out_char(o, ',');
-			first = false;
-			value_text(o, &p->items[i]);
+			value_text(o, &p->items[i - 1]);
 		}
 	}
 	out_char(o, '\n');
@@ -443,10 +489,10 @@ static void json_value(struct out *o, const struct l4_item *i)
 static void json_layer(struct out *o, const struct l4_dissected *p, uint32_t layer, uint32_t first)
 {
 	enum { ROWS = 512 };
-	static uint32_t head[ROWS], tail[ROWS], next[65536];
+	static uint32_t head[ROWS], tail[ROWS], next[ITEMS_MAX];
 	const struct l4_proto *proto = p->layers[layer].proto;
 	memset(head, 0, sizeof head);
-	for (uint32_t i = first; i < p->n_items && i < 65536; i++) {
+	for (uint32_t i = first; i < p->n_items && i < ITEMS_MAX; i++) {
 		const struct l4_item *it = &p->items[i];
 		if (it->layer != layer || it->field->type == L4_FT_PROTOCOL)
 			continue;

@@ -128,6 +128,40 @@ void l4_dissect_want_connections(struct l4_dissect *d)
 	d->connections = true;
 }
 
+void l4_dissect_stop_at_tcp(struct l4_dissect *d)
+{
+	d->stop_at_tcp = true;
+}
+
+/* Whether a row's value comes from what a segment carries. */
+static bool needs_payload(size_t proto, const struct l4_field *f)
+{
+	if (proto == PROTO_frame)
+		return !strcmp(f->name, "frame.protocols");
+	if (proto == PROTO_tcp)
+		return !strncmp(f->name, "tcp.segment", 11) ||
+		       !strncmp(f->name, "tcp.reassembled", 15);
+	if (proto == PROTO_data || proto == PROTO_http || proto == PROTO_tls)
+		return true;
+	for (const struct l4_binding *b = l4_dissectors[proto]->proto.bindings; b && b->table; b++)
+		if (!strcmp(b->table, "tcp.port"))
+			return true;
+	return false;
+}
+
+/* Before the first packet: what is wanted is known now. */
+static void settle(struct l4_dissect *d)
+{
+	d->settled = true;
+	d->no_payload = d->stop_at_tcp && !d->columns && !d->all;
+	for (size_t i = 0; i < PROTO_COUNT && d->no_payload; i++) {
+		const struct l4_proto *p = &l4_dissectors[i]->proto;
+		for (size_t k = 0; k < p->n_fields && d->any[i]; k++)
+			if (d->want[d->base[i] + k] && needs_payload(i, &p->fields[k]))
+				d->no_payload = false;
+	}
+}
+
 /* ---- damage ---- */
 
 static void damaged(struct l4_dissect *d, enum dis_stop why, const uint8_t *at)
@@ -464,6 +498,8 @@ void col_prepend(struct l4_dissect *d, const char *s)
 
 static void begin(struct l4_dissect *d, const struct l4_cap_packet *cap)
 {
+	if (!d->settled)
+		settle(d);
 	d->out = (struct l4_dissected){ .cap = cap, .layers = d->layers, .stream = -1 };
 	d->stop = DIS_GO;
 	d->depth = d->nesting = d->source = 0;

@@ -94,6 +94,8 @@ struct l4_dissect {
 	uint8_t any[PROTO_COUNT];        /* some row of the protocol is wanted */
 	bool items_wanted, columns, all; /* all: items of every shown field */
 	bool connections;
+	bool stop_at_tcp, settled;
+	bool no_payload; /* settled: nothing that stands above TCP is wanted */
 	/* where numbers lead */
 	uint8_t by_ip_proto[256];
 	uint8_t by_udp_port[65536];
@@ -120,6 +122,7 @@ struct l4_dissect {
 	struct l4_net dl_src, dl_dst;
 	uint16_t sport, dport;
 	uint8_t ip_proto;
+	uint8_t hop_limit; /* or time to live, of the innermost IP header */
 	bool cols_locked;
 	/* what a dissector over TCP asks of the stream (stream.h) */
 	bool can_desegment;

@@ -96,6 +96,8 @@ static bool is_response(const uint8_t *p, uint32_t n)
 
 static bool is_request(const uint8_t *p, uint32_t n)
 {
+	if (!n || p[0] < 'B' || p[0] > 'U')
+		return false;
 	for (size_t i = 0; i < sizeof methods / sizeof methods[0]; i++) {
 		size_t k = strlen(methods[i]);
 		if (n > k && !memcmp(p, methods[i], k) && p[k] == ' ')
@@ -106,11 +108,11 @@ static bool is_request(const uint8_t *p, uint32_t n)
 
 bool l4_http_looks(const uint8_t *p, uint32_t n)
 {
-	const uint8_t *nl = memchr(p, '\n', n);
 	if (is_response(p, n))
 		return true;
 	/* a request line ends with its version */
-	if (!nl || nl - p < 14 || !is_request(p, n))
+	const uint8_t *nl = is_request(p, n) ? memchr(p, '\n', n) : NULL;
+	if (!nl || nl - p < 14)
 		return false;
 	const uint8_t *e = nl > p && nl[-1] == '\r' ? nl - 1 : nl;
 	return e - p > 8 && !memcmp(e - 8, "HTTP/1.", 7);

@@ -156,7 +156,7 @@ static void echo(struct l4_dissect *d, struct l4_view v)
 		col_dec(d, (uint64_t)(h[6] | h[7] << 8));
 		if (d->ip_proto == 1 && d->net_src.kind == L4_AK_IP4 && d->net_src.p) {
 			col_str(d, ", ttl=");
-			col_dec(d, d->net_src.p[-4]);
+			col_dec(d, d->hop_limit);
 		}
 	}
 	dis_data(d, view_skip(v, 8));

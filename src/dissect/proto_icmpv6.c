@@ -354,7 +354,7 @@ static void body(struct l4_dissect *d, struct l4_view v)
 		if (cols(d)) {
 			col_fmt(d, " id=0x%04x, seq=%u", l4_get_u16(h + 4), l4_get_u16(h + 6));
 			if (d->net_src.kind == L4_AK_IP6 && d->net_src.p)
-				col_fmt(d, ", hop limit=%u", d->net_src.p[-1]);
+				col_fmt(d, ", hop limit=%u", d->hop_limit);
 		}
 		dis_data(d, view_skip(v, 8));
 		break;

@@ -203,6 +203,7 @@ static void dissect_ip(struct l4_dissect *d, struct l4_view v)
 		d->net_len = v.len;
 	dis_net(d, L4_AK_IP4, h + 12, h + 16);
 	d->ip_proto = h[9];
+	d->hop_limit = h[8];
 	if (d->connections && !d->quoted)
 		l4_conv_count_ip(d);
 	if (d->w_any)

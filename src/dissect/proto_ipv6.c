@@ -134,6 +134,7 @@ static void dissect_ipv6(struct l4_dissect *d, struct l4_view v)
 	if (d->net_at == h)
 		d->net_len = v.len;
 	dis_net(d, L4_AK_IP6, h + 8, h + 24);
+	d->hop_limit = h[7];
 	if (d->connections && !d->quoted)
 		l4_conv_count_ip(d);
 	if (d->w_any) {

@@ -641,7 +641,7 @@ static void dissect_tcp(struct l4_dissect *d, struct l4_view v)
 	}
 	if (next.cap)
 		dis_p(d, PAYLOAD, next.p, next.cap);
-	if (next.len)
+	if (next.len && !d->no_payload)
 		l4_tcp_payload(d, next, &t, c, lo, &ta, SEGMENT_DATA);
 }
 

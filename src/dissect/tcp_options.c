@@ -185,6 +185,12 @@ static void value(
 bool dis_tcp_options(struct l4_dissect *d, struct l4_view v, struct l4_tcp_hdr *t, unsigned first)
 {
 	uint32_t at = 20, end = t->hlen < v.cap ? t->hlen : v.cap;
+	/* What nearly every segment has (RFC 7323 A), when no field of it is wanted. */
+	if (!d->w_any && end == 32 && l4_get_u32(v.p + 20) == 0x0101080a) {
+		info(d, " TSval=", l4_get_u32(v.p + 24));
+		info(d, " TSecr=", l4_get_u32(v.p + 28));
+		return true;
+	}
 	if (at < end)
 		dis_p(d, first + OPTIONS, v.p + 20, end - 20);
 	while (at < end) {
