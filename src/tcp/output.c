@@ -458,7 +458,7 @@ static int pull_new(struct l4_tcp *c, struct l4_seg_out *o, uint32_t max, l4_tim
 	if (!c->sb.n)
 		l4_recovery_idle_restart(c, now);
 	uint32_t in_flight = l4_in_flight(c);
-	if (in_flight >= c->cwnd && !tlp) {
+	if (in_flight >= c->cwnd && !tlp && avail) { /* cwnd holds data back, not a FIN */
 		limited(c, true, now);
 		return 0;
 	}

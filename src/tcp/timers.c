@@ -257,6 +257,8 @@ void l4_tcp_on_timer(struct l4_tcp *c, l4_time now)
 		return;
 	if (due(c, L4_TIMER_REO, now))
 		l4_recovery_on_reo(c, now);
+	if (due(c, L4_TIMER_TLP, now)) /* first: a probe in time puts the timeout off */
+		l4_tcp_tlp_fire(c, now);
 	if (due(c, L4_TIMER_RTX, now)) {
 		l4_tcp_disarm(c, L4_TIMER_TLP);
 		bool alive = true;
@@ -276,8 +278,6 @@ void l4_tcp_on_timer(struct l4_tcp *c, l4_time now)
 		if (!alive)
 			return;
 	}
-	if (due(c, L4_TIMER_TLP, now))
-		l4_tcp_tlp_fire(c, now);
 	if (due(c, L4_TIMER_DELACK, now))
 		on_delack(c, now);
 	if (due(c, L4_TIMER_PACE, now))

@@ -19,9 +19,10 @@ void l4_tcp_tlp_schedule(struct l4_tcp *c, l4_time now)
 		pto += WC_DELACK;
 	else
 		pto += 2 * L4_MSEC; /* timers of peers tick at a millisecond or coarser */
-	if (c->timer[L4_TIMER_RTX] != L4_TIME_NEVER && now + pto >= c->timer[L4_TIMER_RTX])
-		return; /* the RTO is sooner */
-	l4_tcp_arm(c, L4_TIMER_TLP, now + pto);
+	l4_time at = now + pto;
+	if (at > c->timer[L4_TIMER_RTX]) /* RFC 8985 7.2: the probe goes instead of the timeout */
+		at = c->timer[L4_TIMER_RTX];
+	l4_tcp_arm(c, L4_TIMER_TLP, at);
 }
 
 void l4_tcp_tlp_fire(struct l4_tcp *c, l4_time now)
