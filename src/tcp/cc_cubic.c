@@ -38,7 +38,7 @@ static void init(struct l4_tcp *c, l4_time now)
 static void on_ack(struct l4_tcp *c, const struct l4_ack *a)
 {
 	struct l4_cc_cubic *q = &c->ccs.cubic;
-	uint32_t n = a->acked;
+	uint32_t n = a->delivered;
 	if (!n || !l4_cc_is_limited(c))
 		return;
 	if (c->cwnd < c->ssthresh) {

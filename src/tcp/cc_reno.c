@@ -4,7 +4,7 @@
 
 static void on_ack(struct l4_tcp *c, const struct l4_ack *a)
 {
-	uint32_t n = a->acked;
+	uint32_t n = a->delivered;
 	if (!n || !l4_cc_is_limited(c))
 		return;
 	if (c->cwnd < c->ssthresh) {

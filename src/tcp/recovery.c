@@ -338,6 +338,8 @@ void l4_recovery_on_ack(struct l4_tcp *c, struct l4_ack *a, uint32_t ack)
 	if (!c->sack_ok) {
 		if (a->acked) {
 			uint32_t gone = a->acked - 1;
+			/* what duplicates have told before is no news */
+			a->delivered -= c->reno_sacked < gone ? c->reno_sacked : gone;
 			c->reno_sacked = c->reno_sacked > gone ? c->reno_sacked - gone : 0;
 			c->dupacks = 0;
 		} else if (a->dup && c->sb.n) {
@@ -394,8 +396,9 @@ void l4_recovery_on_ack(struct l4_tcp *c, struct l4_ack *a, uint32_t ack)
 	} else if (c->ca_state == L4_CA_RECOVERY || c->ca_state == L4_CA_CWR) {
 		prr(c, a, entered);
 	} else if (a->delivered && (was != L4_CA_RECOVERY || c->ca_state != L4_CA_OPEN)) {
-		/* RFC 5681: OPEN, DISORDER and LOSS (slow start) grow by what is acknowledged */
-		if (a->acked)
+		/* RFC 5681: OPEN, DISORDER and LOSS (slow start) grow by what is newly delivered
+		 * when the ACK advances; where the path reorders, a SACK is as good */
+		if (a->acked || c->reordering > c->ts->cfg.reordering)
 			c->cc->on_ack(c, a);
 	}
 	if (c->cwnd < 1)
