@@ -84,6 +84,26 @@ void l4_sock_zc_update(struct l4_socks *s, struct l4_sock *k)
 	k->zc_n -= done;
 }
 
+/* The error and after it, as Linux has it, the address of who reported it: nobody. */
+static void put_error(
+    const struct l4_sock *k, struct msghdr *m, const struct sock_extended_err *e)
+{
+	struct {
+		struct sock_extended_err e;
+		struct sockaddr_in offender;
+	} v4 = { .e = *e };
+	struct {
+		struct sock_extended_err e;
+		struct sockaddr_in6 offender;
+	} v6 = { .e = *e };
+	size_t used = 0;
+	if (k->domain == AF_INET)
+		put_cmsg(m, &used, SOL_IP, IP_RECVERR, &v4, sizeof(v4));
+	else
+		put_cmsg(m, &used, SOL_IPV6, IPV6_RECVERR, &v6, sizeof(v6));
+	m->msg_controllen = used;
+}
+
 static bool recv_errqueue(struct l4_socks *s, struct l4_sock *k, struct l4_call *c)
 {
 	l4_sock_zc_update(s, k);
@@ -99,13 +119,8 @@ static bool recv_errqueue(struct l4_socks *s, struct l4_sock *k, struct l4_call 
 			.ee_info = note.lo,
 			.ee_data = note.hi,
 		};
-		size_t used = 0;
 		c->msg->msg_flags = MSG_ERRQUEUE;
-		if (k->domain == AF_INET)
-			put_cmsg(c->msg, &used, SOL_IP, IP_RECVERR, &e, sizeof(e));
-		else
-			put_cmsg(c->msg, &used, SOL_IPV6, IPV6_RECVERR, &e, sizeof(e));
-		c->msg->msg_controllen = used;
+		put_error(k, c->msg, &e);
 	}
 	return l4_call_end(c, 0);
 }
