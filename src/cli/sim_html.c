@@ -177,7 +177,7 @@ static void write_flow(FILE *f, const struct world *w, const struct recorder *r,
 	    ",\"undone\":%" PRIu64 ",\"cwnd_mean\":%.0f",
 	    goodput,
 	    fair->share[i] > 0 ? fair->share[i]
-	    : total > 0        ? goodput / total
+	    : total > 0        ? (double)w->flow[i].total / total
 			       : 0,
 	    again, k->timeouts, k->undone, k->cwnd_n ? k->cwnd_sum / (double)k->cwnd_n : 0);
 	if (k->rtt_n)
@@ -280,10 +280,15 @@ static void write_data(
 	struct sim_fairness fair;
 	double total = 0;
 	uint64_t again = 0;
+	l4_time end = 0;
 	bool thinned = false;
 	sim_fairness(w, r, &fair);
 	for (unsigned i = 0; i < sc->n_flows; i++) {
-		total += (double)w->flow[i].total * 8e9 / (double)sc->time;
+		total += (double)w->flow[i].total;
+		if (!w->flow[i].done)
+			end = sc->time;
+		else if (w->flow[i].ended > end)
+			end = w->flow[i].ended;
 		again += r->flow[i].segs - r->flow[i].cause[REC_NEW];
 		thinned |= r->flow[i].s[REC_CWND].n > max || r->flow[i].n_send > 4 * max;
 	}
@@ -292,10 +297,10 @@ static void write_data(
 	fputs(",\"version\":", f);
 	text(f, l4_version());
 	fprintf(f,
-	    ",\"seed\":\"%" PRIu64 "\",\"time\":%.9g,\"bin\":%.9g,\"total\":%.0f,"
+	    ",\"seed\":\"%" PRIu64 "\",\"time\":%.9g,\"end\":%.9g,\"bin\":%.9g,\"total\":%.0f,"
 	    "\"retrans\":%" PRIu64 ",\"thinned\":%s,\"scenario\":",
-	    sc->seed, (double)sc->time / 1e9, (double)r->bin / 1e9, total, again,
-	    thinned ? "true" : "false");
+	    sc->seed, (double)sc->time / 1e9, (double)end / 1e9, (double)r->bin / 1e9,
+	    end ? total * 8e9 / (double)end : 0, again, thinned ? "true" : "false");
 	text(f, scenario);
 	if (fair.flows > 1)
 		fprintf(f, ",\"jain\":{\"flows\":%u,\"index\":%.6f,\"from\":%.3f,\"to\":%.3f}",
