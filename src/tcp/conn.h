@@ -302,6 +302,9 @@ struct l4_tcp {
 	uint32_t ts_offset;
 	uint32_t ts_recent;
 	l4_time ts_recent_time;
+	/* while something is missing: TS.Recent as it was one to two windows ago at most, below
+	 * which PAWS refuses what fills the gap; ts_next takes its place at ts_next_seq */
+	uint32_t ts_floor, ts_next, ts_next_seq;
 
 	/* RTT (RFC 6298) */
 	l4_time srtt, rttvar, rto, min_rtt, min_rtt_time;

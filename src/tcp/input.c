@@ -419,12 +419,31 @@ void l4_tcp_deliver(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 
 /* --- Synchronized states --- */
 
-/* RFC 7323 5.3 R1: whether PAWS refuses the segment. */
+/* RFC 7323 5.3 R1: whether PAWS refuses the segment.
+ *
+ * A retransmission that fills a gap moves TS.Recent to its own late time. What was sent before it
+ * and is still on its way, late, would then be refused, sent again, and fill its gap as late: each
+ * repair makes new losses for as long as the path reorders. So while data is missing, new data is
+ * held against what TS.Recent was when the first of it went missing (at most two windows ago):
+ * an old duplicate of another turn of the sequence numbers is older than that as well. */
 static bool paws_fails(const struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 {
-	return c->ts_ok && (s->h.opts.present & L4_TCPO_TS) &&
-	       (int32_t)(s->h.opts.ts_val - c->ts_recent) < 0 &&
-	       now - c->ts_recent_time < PAWS_IDLE;
+	if (!c->ts_ok || !(s->h.opts.present & L4_TCPO_TS) ||
+	    (int32_t)(s->h.opts.ts_val - c->ts_recent) >= 0 || now - c->ts_recent_time >= PAWS_IDLE)
+		return false;
+	bool late = c->rcv.ooo_n && s->len && l4_seq_geq(s->h.seq, c->rcv_nxt) &&
+		    (int32_t)(s->h.opts.ts_val - c->ts_floor) >= 0;
+	return !late;
+}
+
+/* TS.Recent is about to move. */
+static void keep_ts_floor(struct l4_tcp *c)
+{
+	if (!c->rcv.ooo_n || l4_seq_lt(c->rcv_nxt, c->ts_next_seq))
+		return;
+	c->ts_floor = c->ts_next;
+	c->ts_next = c->ts_recent;
+	c->ts_next_seq = c->rcv_nxt + c->rcv_wnd;
 }
 
 /* RFC 9293 3.10.7.4, first: whether any of it lies in the window. */
@@ -594,6 +613,7 @@ void l4_tcp_conn_input(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 	 * whose ACK is refused, which may be forged to poison PAWS (RFC 5961 5) */
 	if (c->ts_ok && (h->opts.present & L4_TCPO_TS) && l4_seq_leq(h->seq, c->last_ack_sent) &&
 	    (int32_t)(h->opts.ts_val - c->ts_recent) >= 0) {
+		keep_ts_floor(c);
 		c->ts_recent = h->opts.ts_val;
 		c->ts_recent_time = now;
 	}

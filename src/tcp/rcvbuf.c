@@ -165,6 +165,10 @@ int l4_rcvbuf_put(
 			return e;
 	}
 	if (seq != c->rcv_nxt) {
+		if (!r->ooo_n) { /* the first gap: see PAWS in input.c */
+			c->ts_floor = c->ts_next = c->ts_recent;
+			c->ts_next_seq = c->rcv_nxt + c->rcv_wnd;
+		}
 		/* RFC 2883 4: what of it was there already is reported */
 		uint32_t i = range_find(r, seq + 1);
 		if (i < r->ooo_n && l4_seq_lt(r->ooo[i].start, seq + len)) {
