@@ -47,6 +47,8 @@ static void maybe_writable(struct l4_tcp *c)
 	if (l4_unsent(c) >= c->opt_notsent_lowat)
 		return;
 	c->app_wants_write = false;
+	if (c->held_by == L4_HELD_SNDBUF)
+		l4_tcp_held_by(c, L4_HELD_CWND, c->ts->now);
 	l4_tcp_event(c, L4_EV_WRITABLE);
 }
 
@@ -105,6 +107,8 @@ bool l4_tcp_fast_ack(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 		c->snd_una = c->fack = ack;
 		l4_sb_ack(c, ack, &a);
 		l4_sndbuf_ack(c, ack);
+		if (!c->snd.bytes)
+			l4_tcp_held_by(c, L4_HELD_IDLE, now);
 		c->retransmits = c->backoff = 0;
 		c->first_rtx_time = 0;
 		c->soft_err = 0;
@@ -174,6 +178,8 @@ int l4_tcp_process_ack(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 		if (l4_seq_lt(c->fack, ack))
 			c->fack = ack;
 		l4_sndbuf_ack(c, l4_seq_min(ack, c->snd_end));
+		if (!c->snd.bytes)
+			l4_tcp_held_by(c, L4_HELD_IDLE, now);
 		c->retransmits = 0;
 		c->backoff = 0;
 		c->first_rtx_time = 0;

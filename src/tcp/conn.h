@@ -45,6 +45,10 @@ struct l4_sndbuf {
 	struct l4_chunk *open; /* the last that was copied into, while a span holds it; or NULL */
 };
 
+/* What keeps a connection that has data from sending more (tcp_info's busy_time, rwnd_limited and
+ * sndbuf_limited); L4_HELD_CWND is all the rest. */
+enum l4_held { L4_HELD_IDLE, L4_HELD_CWND, L4_HELD_RWND, L4_HELD_SNDBUF, L4_HELD_COUNT };
+
 /* --- Scoreboard (scoreboard.c): what is in flight, one record per segment --- */
 
 enum {
@@ -431,7 +435,9 @@ struct l4_tcp {
 	    rcv_ooopack;
 	uint32_t tlp_probes, spurious_undone, drops;
 	l4_time rto_time; /* in timeout series, summed */
-	l4_time busy_since, busy_time, rwnd_limited, sndbuf_limited;
+	uint8_t held_by;  /* enum l4_held: what sending waits for, since held_since */
+	l4_time held_since, held_time[L4_HELD_COUNT];
+	l4_time established_at;
 	uint8_t chrono; /* what limits sending now */
 };
 
@@ -725,6 +731,10 @@ uint32_t l4_tcp_ts_now(const struct l4_tcp_stack *ts, l4_time now);
 void l4_tcp_sync_mss(struct l4_tcp *c);
 uint32_t l4_tcp_can_recv_window(struct l4_tcp *c);
 void l4_tcp_count_rst(struct l4_tcp_stack *ts);
+
+/* --- info.c --- */
+
+void l4_tcp_held_by(struct l4_tcp *c, enum l4_held what, l4_time now);
 
 /* --- listen.c, syncookie.c, timewait.c, isn.c, fastopen.c, ecn.c, pmtu.c --- */
 struct l4_tcp *l4_tcp_find_listener(

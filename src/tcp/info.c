@@ -11,6 +11,23 @@ static uint32_t ms_ago(l4_time t, l4_time now)
 	return t && now > t ? (uint32_t)((now - t) / L4_MSEC) : 0;
 }
 
+/* A change of what sending waits for closes the time of what it waited for before. */
+void l4_tcp_held_by(struct l4_tcp *c, enum l4_held what, l4_time now)
+{
+	if (c->held_by == what)
+		return;
+	c->held_time[c->held_by] += now - c->held_since;
+	c->held_by = (uint8_t)what;
+	c->held_since = now;
+}
+
+/* Microseconds. */
+static uint64_t held(const struct l4_tcp *c, enum l4_held what, l4_time now)
+{
+	l4_time t = c->held_time[what] + (c->held_by == what ? now - c->held_since : 0);
+	return t / L4_USEC;
+}
+
 int l4_tcps_info(struct l4_tcp_stack *ts, l4_ep ep, struct l4_tcp_info *o, l4_time now)
 {
 	struct l4_tcp *c = l4_tcp_from_ep(ts, ep);
@@ -45,7 +62,7 @@ int l4_tcps_info(struct l4_tcp_stack *ts, l4_ep ep, struct l4_tcp_info *o, l4_ti
 	o->retrans = c->sb.n_retx;
 	o->last_data_sent = ms_ago(c->last_data_out, now);
 	o->last_ack_sent = ms_ago(c->last_ack_out, now);
-	o->last_data_recv = ms_ago(c->last_data_in, now);
+	o->last_data_recv = ms_ago(c->last_data_in ? c->last_data_in : c->established_at, now);
 	o->last_ack_recv = ms_ago(c->last_ack_in, now);
 	o->pmtu = c->pmtu;
 	o->rcv_ssthresh = c->rcv_ssthresh;
@@ -69,9 +86,9 @@ int l4_tcps_info(struct l4_tcp_stack *ts, l4_ep ep, struct l4_tcp_info *o, l4_ti
 	o->data_segs_in = c->data_segs_in;
 	o->data_segs_out = c->data_segs_out;
 	o->delivery_rate = c->rate_bytes;
-	o->busy_time = (c->busy_time + (c->busy_since ? now - c->busy_since : 0)) / L4_USEC;
-	o->rwnd_limited = c->rwnd_limited / L4_USEC;
-	o->sndbuf_limited = c->sndbuf_limited / L4_USEC;
+	o->rwnd_limited = held(c, L4_HELD_RWND, now);
+	o->sndbuf_limited = held(c, L4_HELD_SNDBUF, now);
+	o->busy_time = held(c, L4_HELD_CWND, now) + o->rwnd_limited + o->sndbuf_limited;
 	o->delivered = (uint32_t)c->delivered;
 	o->delivered_ce = (uint32_t)c->delivered_ce;
 	o->bytes_sent = c->bytes_sent;

@@ -97,7 +97,7 @@ void l4_tcp_established(struct l4_tcp *c, l4_time now)
 	c->cwnd_usage_seq = c->snd_nxt;
 	c->fack = c->snd_una;
 	c->quick = 16;
-	c->rcv_space_time = now;
+	c->rcv_space_time = c->established_at = now;
 	c->rcv_space = 0;
 	c->last_data_in = 0;
 	c->last_ack_in = now;

@@ -492,6 +492,7 @@ static int pull_new(struct l4_tcp *c, struct l4_seg_out *o, uint32_t max, l4_tim
 		return 1;
 	}
 	if (!wnd) {
+		l4_tcp_held_by(c, L4_HELD_RWND, now);
 		persist(c, now);
 		return 0;
 	}
@@ -533,6 +534,8 @@ static int pull_new(struct l4_tcp *c, struct l4_seg_out *o, uint32_t max, l4_tim
 			tail = 0;
 			if (!len) {
 				c->burst_left = 0;
+				if (!all)
+					l4_tcp_held_by(c, L4_HELD_RWND, now);
 				persist(c, now);
 				return 0;
 			}
@@ -596,6 +599,10 @@ static int pull_new(struct l4_tcp *c, struct l4_seg_out *o, uint32_t max, l4_tim
 	if (!tlp)
 		l4_tcp_tlp_schedule(c, now);
 	limited(c, cwnd_bound, now);
+	if (c->app_wants_write && !cwnd_bound && end == c->snd_end)
+		l4_tcp_held_by(c, L4_HELD_SNDBUF, now);
+	else if (c->held_by == L4_HELD_RWND)
+		l4_tcp_held_by(c, L4_HELD_CWND, now);
 	return 1;
 }
 
