@@ -74,6 +74,7 @@ enum l4_derive {
 	L4_DERIVE_LAST,  /* that less one (segment routing) */
 	L4_DERIVE_HEADER_UNITS, /* this header with options, in units of 8 bytes, less one (IPv6) */
 	L4_DERIVE_PORT,         /* of the next layer's protocol, or def */
+	L4_DERIVE_SPORT,        /* its client's where there is one (DHCP, mDNS), or def */
 };
 
 enum {

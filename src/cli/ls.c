@@ -39,8 +39,8 @@ static const char *derived(const struct l4_field *f)
 		"bytes after the header", "header length in words", "checksum of the header",
 		"checksum to the end", "checksum with pseudo-header", "protocol that follows",
 		"number of records", "number of records less one",
-		"header length in units of 8 bytes, less one",
-		"port of the protocol that follows" };
+		"header length in units of 8 bytes, less one", "port of the protocol that follows",
+		"client's port of the protocol that follows" };
 	return f->derive < sizeof text / sizeof text[0] ? text[f->derive] : NULL;
 }
 

@@ -85,8 +85,9 @@ bool craft_drawn(const struct expr_layer *l, const struct l4_field *f)
 	const struct l4_craft_form *always = l->form && !l->form->n_values ? l->form : NULL;
 	if (always && f >= always->fields && f < always->fields + always->n_fields)
 		return false;
-	return l->fuzz && (!f->derive || f->derive == L4_DERIVE_PORT) && !f->depth &&
-	       (f->bits <= 64 || f->type == L4_FT_IP6);
+	return l->fuzz &&
+	       (!f->derive || f->derive == L4_DERIVE_PORT || f->derive == L4_DERIVE_SPORT) &&
+	       !f->depth && (f->bits <= 64 || f->type == L4_FT_IP6);
 }
 
 static bool is_version(const struct l4_field *f)
@@ -292,7 +293,12 @@ static uint64_t port(const struct l4_craft_expr *x, uint32_t layer, const struct
 		return f->def;
 	memcpy(table, x->layers[layer].proto->name, n);
 	memcpy(table + n, ".port", 6);
-	return next && binding(next, table, &key) ? key : f->def;
+	if (!next || !binding(next, table, &key))
+		return f->def;
+	if (f->derive == L4_DERIVE_PORT)
+		return key;
+	/* RFC 2131 4.1; RFC 6762 5.2 */
+	return !strcmp(next->name, "dhcp") ? 68 : !strcmp(next->name, "mdns") ? key : f->def;
 }
 
 static void derive(struct builder *b, uint32_t layer, const struct l4_field *f)
@@ -316,6 +322,7 @@ static void derive(struct builder *b, uint32_t layer, const struct l4_field *f)
 		put_field(b, layer, f, next_protocol(b, layer, f));
 		break;
 	case L4_DERIVE_PORT:
+	case L4_DERIVE_SPORT:
 		put_field(b, layer, f, port(b->x, layer, f));
 		break;
 	case L4_DERIVE_COUNT:
@@ -338,7 +345,7 @@ static void derive_layer(struct builder *b, uint32_t layer)
 {
 	const struct expr_layer *l = &b->x->layers[layer];
 	const struct l4_field *f;
-	if (l->kind == EXPR_PREFIX)
+	if (l->kind == EXPR_PREFIX && !l->given)
 		l4_put_u16(b->buf + b->at[layer].at, (uint16_t)(b->end - b->at[layer].at - 2));
 	if (l->kind != EXPR_PROTO)
 		return;

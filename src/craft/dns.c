@@ -88,11 +88,28 @@ bool dns_flush_question(struct parser *s, struct tail *t)
 	       put16(s, t, &t->qclass);
 }
 
+/* length= of a message over TCP: what stands in front of it. */
+static int length_argument(struct parser *s, struct tail *t, const char *at)
+{
+	struct expr_layer *l = t->layer - 1;
+	uint64_t v;
+	if (t->layer == s->x->layers || l->kind != EXPR_PREFIX)
+		return expr_fail(s, at, "dns has a length only behind tcp") - 1;
+	if (!expr_expect(s, '=', "after the name of a field") ||
+	    !expr_number(s, expr_word(s), 65535, &v))
+		return -1;
+	l4_put_u16(s->x->bytes + l->bytes, (uint16_t)v);
+	l->given = true;
+	return 1;
+}
+
 int dns_argument(struct parser *s, struct tail *t, struct word w, const char *at)
 {
 	const char *p = t->layer->proto->name;
 	if (strcmp(p, "dns") && strcmp(p, "mdns") && strcmp(p, "llmnr"))
 		return 0;
+	if (word_is(w, "length"))
+		return length_argument(s, t, at);
 	bool name = word_is(w, "qname") || word_is(w, "qry.name");
 	bool type = word_is(w, "qtype") || word_is(w, "qry.type");
 	if (!name && !type && !word_is(w, "qclass") && !word_is(w, "qry.class"))
@@ -114,46 +131,8 @@ int dns_argument(struct parser *s, struct tail *t, struct word w, const char *at
 	return expr_choice(s, dns_name) ? 1 : -1;
 }
 
-/* A named number among the first arguments of a record: ttl=, class=, type=, len=. */
-struct head {
-	uint64_t type, class, ttl;
-	int64_t len;
-};
-
-/* Those that stand in front of the values. False: wrong. */
-static bool head_arguments(struct parser *s, struct head *h)
-{
-	for (;;) {
-		const char *back = s->p;
-		if (!expr_take(s, ','))
-			return true;
-		struct word w = expr_word(s);
-		bool ttl = word_is(w, "ttl"), class = word_is(w, "class"), len = word_is(w, "len");
-		if ((!ttl && !class && !len && !word_is(w, "type")) || !expr_take(s, '=')) {
-			s->p = back;
-			return true;
-		}
-		uint64_t v;
-		const struct l4_field *f =
-		    ttl || len ? NULL
-			       : l4_field_find(class ? "dns.resp.class" : "dns.resp.type", NULL);
-		struct word value = expr_word(s);
-		const struct l4_value *k = f ? f->values : NULL;
-		while (k && k->name && !word_is(value, k->name))
-			k++;
-		if (k && k->name)
-			v = k->value;
-		else if (!expr_number(s, value, ttl ? UINT32_MAX : 65535, &v))
-			return false;
-		if (len)
-			h->len = (int64_t)v;
-		else
-			*(ttl ? &h->ttl : class ? &h->class : &h->type) = v;
-	}
-}
-
 /* edns(size, ext_rcode=, version=, do=, z=, hex...): RFC 6891 6.1.2. */
-static bool edns_arguments(struct parser *s, struct head *h)
+static int edns_argument(struct parser *s, struct word w, struct dns_head *h)
 {
 	static const struct {
 		const char *name;
@@ -161,61 +140,76 @@ static bool edns_arguments(struct parser *s, struct head *h)
 		uint8_t shift;
 	} parts[] = { { "ext_rcode", 255, 24 }, { "version", 255, 16 }, { "do", 1, 15 },
 		{ "z", 65535, 0 } };
-	for (;;) {
-		const char *back = s->p;
-		if (!expr_take(s, ','))
-			return true;
-		struct word w = expr_word(s);
-		size_t i = 0;
-		uint64_t v;
-		while (i < 4 && !word_is(w, parts[i].name))
-			i++;
-		if (i == 4 || !expr_take(s, '=')) {
-			s->p = back;
-			return true;
+	uint64_t v;
+	for (size_t i = 0; i < 4; i++)
+		if (word_is(w, parts[i].name)) {
+			if (!expr_expect(s, '=', "after this name") ||
+			    !expr_number(s, expr_word(s), parts[i].max, &v))
+				return -1;
+			h->ttl |= v << parts[i].shift;
+			return 1;
 		}
-		if (!expr_number(s, expr_word(s), parts[i].max, &v))
-			return false;
-		h->ttl |= v << parts[i].shift;
+	return 0;
+}
+
+int dns_head_argument(struct parser *s, struct dns_head *h)
+{
+	expr_space(s);
+	const char *back = s->p;
+	struct word w = expr_word(s);
+	int taken = h->edns ? edns_argument(s, w, h) : 0;
+	if (taken)
+		return taken;
+	bool ttl = word_is(w, "ttl"), class = word_is(w, "class"), len = word_is(w, "len");
+	if ((!ttl && !class && !len && !word_is(w, "type")) || !expr_take(s, '=')) {
+		s->p = back;
+		return 0;
 	}
+	const struct l4_field *f =
+	    ttl || len ? NULL : l4_field_find(class ? "dns.resp.class" : "dns.resp.type", NULL);
+	struct word value = expr_word(s);
+	const struct l4_value *k = f ? f->values : NULL;
+	uint64_t v;
+	while (k && k->name && !word_is(value, k->name))
+		k++;
+	if (k && k->name)
+		v = k->value;
+	else if (!expr_number(s, value, ttl ? UINT32_MAX : 65535, &v))
+		return -1;
+	if (len)
+		h->len = (int64_t)v;
+	else
+		*(ttl ? &h->ttl : class ? &h->class : &h->type) = v;
+	return 1;
 }
 
 bool dns_record(struct parser *s, struct tail *t, const struct l4_craft_option *o, const char *at)
 {
-	struct head h = { o->kind, 1, 300, -1 };
-	uint8_t b[10];
+	bool question = o->style == STYLE_QUESTION;
+	struct dns_head h = { o->kind, 1, 300, -1, o->style == STYLE_EDNS };
 	if (!expr_expect(s, '(', "after the kind of record"))
 		return false;
-	bool edns = o->style == STYLE_EDNS, question = o->style == STYLE_QUESTION;
-	if (edns) { /* the root's name; the class is the size of datagrams */
+	if (question)
+		h.type = 1;
+	if (h.edns) { /* the root's name; the class is the size of datagrams */
 		h.ttl = 0;
-		if (!expr_number(s, expr_word(s), 65535, &h.class) || !expr_add_zeros(s, 1) ||
-		    !edns_arguments(s, &h))
+		if (!expr_number(s, expr_word(s), 65535, &h.class) || !expr_add_zeros(s, 1))
 			return false;
 	} else if (!expr_choice(s, dns_name)) {
 		return false;
 	}
-	if (question) {
-		h.type = 1;
-		if (!head_arguments(s, &h))
-			return false;
-	} else if (!edns && !head_arguments(s, &h)) {
+	uint32_t start = s->x->n_bytes;
+	if (!expr_add_zeros(s, question ? 4 : 10) || !expr_record_values(s, t, o, &h))
 		return false;
-	}
+	uint8_t *b = s->x->bytes + start;
+	uint32_t n = s->x->n_bytes - start - (question ? 4 : 10);
 	l4_put_u16(b, (uint16_t)h.type);
 	l4_put_u16(b + 2, (uint16_t)h.class);
-	l4_put_u32(b + 4, (uint32_t)h.ttl);
-	l4_put_u16(b + 8, 0);
-	if (!expr_add_bytes(s, b, question ? 4 : 10))
-		return false;
 	if (question)
-		return expr_expect(s, ')', "after q(name,type=,class=");
-	uint32_t start = s->x->n_bytes;
-	if (!expr_record_values(s, t, o))
-		return false;
-	uint32_t n = s->x->n_bytes - start;
+		return true;
 	if (n > 65535)
-		return expr_fail(s, at, "a record has at most 65535 bytes");
-	l4_put_u16(s->x->bytes + start - 2, (uint16_t)(h.len >= 0 ? (uint32_t)h.len : n));
+		return expr_fail(s, at, "a record has at most 65535 bytes of data");
+	l4_put_u32(b + 4, (uint32_t)h.ttl);
+	l4_put_u16(b + 8, (uint16_t)(h.len >= 0 ? (uint32_t)h.len : n));
 	return true;
 }

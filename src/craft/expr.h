@@ -63,6 +63,7 @@ struct expr_layer {
 	uint32_t n_implied;
 	uint32_t set, n_sets;    /* in l4_craft_expr.sets */
 	uint32_t bytes, n_bytes; /* what follows the fixed header; all of EXPR_RAW, EXPR_PAD */
+	bool given;              /* EXPR_PREFIX: the length is that in the bytes */
 	uint32_t pad_to;         /* EXPR_PAD: length of the packet, 0: as many as bytes */
 	uint32_t link;           /* EXPR_RAW: link=; L4_LINK_UNKNOWN: not said */
 };
@@ -146,6 +147,7 @@ struct tail {
 bool expr_is_list(const struct l4_proto *p, const char *name);
 bool expr_list(struct parser *s, struct tail *t, const char *name, const char *at);
 /* A field that stands in an option, by its own name. 0: there is none; 1: taken; -1: wrong. */
+bool expr_is_flat(const struct l4_proto *p, const char *name);
 int expr_flat(struct parser *s, struct tail *t, const char *name, const char *at);
 bool expr_tail_end(struct parser *s, struct tail *t);
 /* The value of `element` of a format at the end of the bytes, or at `at` if it is there already. */
@@ -165,12 +167,20 @@ enum option_style {
 	STYLE_QUESTION /* DNS: name, type, class */
 };
 
-/* dns.c */
+/* dns.c: what stands in front of a record's values, by name: type=, class=, ttl=, len=. */
+struct dns_head {
+	uint64_t type, class, ttl;
+	int64_t len; /* -1: derived */
+	bool edns;
+};
+/* 1: taken; 0: the next is something else; -1: wrong. */
+int dns_head_argument(struct parser *s, struct dns_head *h);
 bool dns_name(struct parser *s); /* one name into the bytes */
 int dns_argument(struct parser *s, struct tail *t, struct word w, const char *at);
 bool dns_flush_question(struct parser *s, struct tail *t);
 /* The values of a record behind its name, to the closing bracket. */
-bool expr_record_values(struct parser *s, struct tail *t, const struct l4_craft_option *o);
+bool expr_record_values(
+    struct parser *s, struct tail *t, const struct l4_craft_option *o, struct dns_head *h);
 bool dns_record(struct parser *s, struct tail *t, const struct l4_craft_option *o, const char *at);
 
 /* names.c: whether an expression may set this row: it has a place and is neither computed nor a

@@ -105,6 +105,11 @@ static bool field_argument(
 	snprintf(name, sizeof name, "%.*s", (int)(w.n < 60 ? w.n : 60), w.p);
 	const struct l4_field *f =
 	    w.n ? craft_named(r->p, r->p->fields + 1, r->p->n_fields - 1u, name) : NULL;
+	/* The end of a longer name is not taken where a row of an option has just this name: the
+	 * key of GRE and not its flag. */
+	if (f && strcmp(craft_tail(r->p, f->name), name) && (!f->alias || strcmp(f->alias, name)) &&
+	    expr_is_flat(r->p, name))
+		f = NULL;
 	if (!f && w.n) {
 		int64_t v = r->value;
 		if (v < 0 && r->named)

@@ -360,7 +360,8 @@ static bool named_option(
 }
 
 /* The values of a DNS record, as those of an option. */
-bool expr_record_values(struct parser *s, struct tail *t, const struct l4_craft_option *o)
+bool expr_record_values(
+    struct parser *s, struct tail *t, const struct l4_craft_option *o, struct dns_head *h)
 {
 	struct values v;
 	int64_t kind = -1;
@@ -370,7 +371,10 @@ bool expr_record_values(struct parser *s, struct tail *t, const struct l4_craft_
 	if (!skip_fill(s, &v))
 		return false;
 	while (expr_take(s, ',')) {
-		int r = by_name(s, t, &v, &kind, NULL);
+		int r = dns_head_argument(s, h);
+		if (r > 0)
+			continue;
+		r = r < 0 ? r : by_name(s, t, &v, &kind, NULL);
 		if (r < 0 || (!r && v.next == v.n))
 			return r < 0 ? false : takes(s, &v, s->p);
 		if (!r && (!value(s, t, &v, v.next) || !step(s, &v)))
@@ -535,6 +539,13 @@ static const struct l4_craft_option *flat_option(
 		}
 	}
 	return NULL;
+}
+
+bool expr_is_flat(const struct l4_proto *p, const char *name)
+{
+	struct values v;
+	unsigned k;
+	return flat_option(p, name, &v, &k) != NULL;
 }
 
 int expr_flat(struct parser *s, struct tail *t, const char *name, const char *at)

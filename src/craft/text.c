@@ -279,12 +279,12 @@ static void take_layers(struct text_reader *r, const struct l4_dissected *p)
 		}
 		struct text_part k = { .at = at };
 		/* A DNS message in TCP has its length in front, which the expression derives. */
-		if (!strcmp(name, "dns") && r->n_parts && l->data == r->data + at + 2 &&
+		if (!strcmp(name, "dns") && r->n_parts && l->data == r->data + at &&
 		    !strcmp(r->parts[r->n_parts - 1].layer.proto->name, "tcp")) {
 			k.at = at + 2;
 			k.prefixed = true;
 		}
-		if (l->data != r->data + k.at || !text_header(r, l->proto, &k))
+		if (l->data != r->data + at || !text_header(r, l->proto, &k))
 			break;
 		uint32_t len = 0;
 		if (!strcmp(name, "ip"))

@@ -387,8 +387,9 @@ static const struct l4_craft_form *form_of(const struct l4_proto *p, const uint8
 			break;
 	}
 	/* A query of IGMPv3 is known by its length (RFC 3376 7.1). */
-	if (!strcmp(p->name, "igmp") && v == 0x11 && n >= 12)
-		return f;
+	for (size_t i = 0; v == 0x11 && n >= 12 && (f = l4_craft_form(p, i)) != NULL; i++)
+		if (!strcmp(p->name, "igmp") && f->on_demand)
+			return f;
 	return craft_form_of(p, v);
 }
 
@@ -404,9 +405,6 @@ bool text_header(const struct text_reader *r, const struct l4_proto *p, struct t
 	if (k->at > r->pad || left < fixed)
 		return false;
 	k->layer = (struct expr_layer){ .proto = p, .form = form_of(p, h, left) };
-	if (!strcmp(p->name, "igmp") && k->layer.form && k->layer.form->on_demand == false &&
-	    h[0] == 0x11)
-		k->layer.form = NULL;
 	if (k->layer.form && k->layer.form->header_bits / 8u > fixed)
 		fixed = k->layer.form->header_bits / 8u;
 	if (left < fixed) { /* cut off in the form's part: without it */
@@ -483,6 +481,9 @@ void text_lists(struct text_reader *r, const struct text_part *k, unsigned befor
 	const struct l4_proto *p = k->layer.proto;
 	const uint8_t *h = r->data + k->at + k->layer.header;
 	uint32_t n = k->header - k->layer.header;
+	uint32_t length = k->prefixed ? l4_get_u16(r->data + k->at - 2) : 0;
+	if (k->prefixed && length != r->pad - k->at)
+		text_add(r, before++ ? ",length=%u" : "length=%u", length);
 	if (k->open) {
 		if (!r->plain)
 			open_lists(r, k, before);

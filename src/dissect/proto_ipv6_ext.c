@@ -183,7 +183,7 @@ static const struct l4_field fh_fields[] = { [FH] = ROW0(
 	[FH_OFFSET] = ROW("ipv6.fraghdr.offset", "Offset", U16, DEC, AT(16, 13)),
 	[FH_RES_BITS] = ROW("ipv6.fraghdr.reserved_bits", "Reserved bits", U16, DEC, AT(29, 2)),
 	[FH_MORE] = ROW("ipv6.fraghdr.more", "More Fragments", BOOL, NONE, AT(31, 1)),
-	[FH_ID] = ROW("ipv6.fraghdr.ident", "Identification", U32, HEX, AT(32, 32)),
+	[FH_ID] = ROW("ipv6.fraghdr.ident", "Identification", U32, HEX, AT(32, 32), .alias = "id"),
 	FRAG_ROWS6(ROW_TABLE) };
 
 static void dissect_fraghdr(struct l4_dissect *d, struct l4_view v)

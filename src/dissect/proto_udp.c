@@ -22,8 +22,8 @@ enum {
 
 static const struct l4_field fields[] = {
 	[UDP] = ROW0("udp", "User Datagram Protocol", 64),
-	[SRCPORT] =
-	    ROW("udp.srcport", "Source Port", U16, DEC, AT(0, 16), .def = 53, .alias = "sport"),
+	[SRCPORT] = ROW("udp.srcport", "Source Port", U16, DEC, AT(0, 16),
+	    .derive = L4_DERIVE_SPORT, .def = 53, .alias = "sport"),
 	[DSTPORT] = ROW("udp.dstport", "Destination Port", U16, DEC, AT(16, 16),
 	    .derive = L4_DERIVE_PORT, .def = 53, .alias = "dport"),
 	[PORT1] = ROW("udp.port", "Source or Destination Port", U16, DEC, AT(0, 16), HID),
