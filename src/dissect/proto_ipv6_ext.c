@@ -168,7 +168,7 @@ static void dissect_routing(struct l4_dissect *d, struct l4_view v)
 	}
 	/* The final destination is the last address while segments are left (RFC 2460 4.4); the
 	 * checksum and the connection are between the ends. */
-	if ((type == 0 || type == 2) && v.p[3] && n >= 24)
+	if ((type == 0 || type == 2) && v.p[3] && n >= 24 && d->net_dst.kind == L4_AK_IP6)
 		d->net_dst.p = type == 2 ? v.p + 8 : v.p + 8 + ((n - 8) / 16 - 1) * 16;
 	l4_ipv6_next(d, v.p[0], view_skip(v, n));
 }
@@ -205,9 +205,13 @@ static void dissect_fraghdr(struct l4_dissect *d, struct l4_view v)
 	uint8_t source = d->source;
 	if (offset || more) {
 		struct l4_frag_key key = { .id = id, .version = 6 };
-		memcpy(key.src, d->net_src.p, 16);
-		memcpy(key.dst, d->net_dst.p, 16);
-		bool keep = !d->quoted && l4_frag_usable(next, offset);
+		/* A datagram of IPv4 may name protocol 44, too; its addresses are short. */
+		bool keep =
+		    !d->quoted && d->net_src.kind == L4_AK_IP6 && l4_frag_usable(next, offset);
+		if (keep) {
+			memcpy(key.src, d->net_src.p, 16);
+			memcpy(key.dst, d->net_dst.p, 16);
+		}
 		if (keep ? !l4_frag_add(d, &key, offset, more, &next, FRAG_FIRST) : offset != 0) {
 			dis_data(d, next);
 			return;
