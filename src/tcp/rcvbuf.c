@@ -287,8 +287,12 @@ int l4_rcvbuf_sack_blocks(struct l4_tcp *c, struct l4_sack_block *out, int max)
 		bool seen = false;
 		for (int m = first; m < n; m++)
 			seen |= out[m].start == r->ooo[i].start;
-		if (!seen)
-			out[n++] = (struct l4_sack_block){ r->ooo[i].start, r->ooo[i].end };
+		if (seen)
+			continue;
+		/* the FIN's octet is part of the sequence space (RFC 2018 3): without it the peer
+		 * would send the last segment again */
+		uint32_t fin = c->rcv_fin_seen && r->ooo[i].end == c->rcv_fin_seq;
+		out[n++] = (struct l4_sack_block){ r->ooo[i].start, r->ooo[i].end + fin };
 	}
 	return n;
 }
