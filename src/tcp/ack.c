@@ -205,13 +205,8 @@ int l4_tcp_process_ack(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 		l4_tcp_tlp_schedule(c, now);
 		tune_sndbuf(c);
 	}
-	if (advanced && c->mtu_probe_size && l4_seq_geq(ack, c->mtu_probe_end)) {
-		c->ts->ctr.mtu_probe_success++;
-		c->mtu_search_low = c->mtu_probe_size;
-		c->pmtu = c->mtu_probe_size;
-		c->mtu_probe_size = 0;
-		l4_tcp_sync_mss(c);
-	}
+	if (advanced && c->mtu_probe_size && l4_seq_geq(ack, c->mtu_probe_end))
+		l4_pmtu_probe_acked(c);
 	maybe_writable(c);
 	l4_tcp_output_check(c, now);
 

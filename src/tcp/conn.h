@@ -58,7 +58,7 @@ enum {
 	L4_TX_EVER_RETX = 8, /* was retransmitted at some time (Karn) */
 	L4_TX_FIN = 16,      /* its last octet of sequence space is the FIN */
 	L4_TX_APP_LIMITED = 32,
-	L4_TX_PROBE = 64,   /* path MTU probe */
+	L4_TX_PROBE = 64,   /* went out as part of a path MTU probe */
 	L4_TX_LISTED = 128, /* in the list by time of transmission */
 };
 
@@ -384,9 +384,12 @@ struct l4_tcp {
 	bool accecn_fail; /* feedback proved wrong: no ECT from now on */
 
 	/* path MTU (pmtu.c) */
-	uint16_t mtu_probe_size, mtu_search_low, mtu_search_high;
-	uint32_t mtu_probe_seq, mtu_probe_end;
-	l4_time mtu_probe_time;
+	uint16_t mtu_probe_size;  /* of the packet that probes, 0: none is out */
+	uint16_t mtu_search_high; /* largest size still to be tried, 0: the path's */
+	uint8_t mtu_probe_fails;  /* of this size */
+	uint32_t mtu_probe_end;   /* sequence number after it */
+	uint32_t mtu_probe_lost;  /* segments marked lost that went out in a probe */
+	l4_time mtu_probe_time;   /* no probe before */
 
 	/* Fast Open (fastopen.c) */
 	bool fo_syn_data;  /* data went with our SYN */
@@ -777,5 +780,9 @@ uint8_t l4_ecn_codepoint(const struct l4_tcp *c, bool new_data);
 void l4_ecn_negotiated(struct l4_tcp *c, bool classic, bool accecn, uint8_t syn_ect);
 void l4_pmtu_reduced(struct l4_tcp *c, uint32_t mtu, l4_time now);
 void l4_pmtu_on_rto(struct l4_tcp *c, l4_time now);
+uint32_t l4_pmtu_probe_len(const struct l4_tcp *c, uint32_t avail, uint32_t wnd, l4_time now);
+void l4_pmtu_probe_sent(struct l4_tcp *c, uint32_t len);
+void l4_pmtu_probe_acked(struct l4_tcp *c);
+void l4_pmtu_probe_lost(struct l4_tcp *c);
 
 #endif

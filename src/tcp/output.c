@@ -508,12 +508,15 @@ static int pull_new(struct l4_tcp *c, struct l4_seg_out *o, uint32_t max, l4_tim
 		c->burst_left = (uint16_t)(have < n ? have : n);
 		c->burst_multi = c->burst_left > 1;
 	}
+	uint32_t probe = tlp || extra ? 0 : l4_pmtu_probe_len(c, avail, wnd, now);
 	uint32_t most = mss * (c->path.tso ? c->burst_left : split_max(c, extra, max));
-	if (len > most)
+	if (probe)
+		len = probe;
+	else if (len > most)
 		len = most;
 	/* the last, short segment: may it go? */
 	uint32_t tail = len % mss;
-	if (tail && !tlp) {
+	if (tail && !tlp && !probe) {
 		bool all = len == avail;
 		bool hold;
 		if (!all) { /* the peer's window cuts it: RFC 9293 3.8.6.2.1 (3) */
@@ -557,8 +560,9 @@ static int pull_new(struct l4_tcp *c, struct l4_seg_out *o, uint32_t max, l4_tim
 		o->n_pieces = l4_sndbuf_pieces(c, c->snd_nxt, &l, o->pieces, L4_FRAME_PIECES - 1);
 	}
 	o->len = len;
-	o->gso_size = len > mss ? (uint16_t)mss : 0;
-	o->split = len > mss && !c->path.tso;
+	probe = len == probe ? probe : 0;
+	o->gso_size = len > mss && !probe ? (uint16_t)mss : 0;
+	o->split = len > mss && !probe && !c->path.tso;
 	uint32_t end = c->snd_nxt + len;
 	o->why = (struct l4_why){ .code = L4_WHY_DATA,
 		.ep = c->ep,
@@ -568,6 +572,10 @@ static int pull_new(struct l4_tcp *c, struct l4_seg_out *o, uint32_t max, l4_tim
 		o->why = (struct l4_why){
 			.code = L4_WHY_TLP_NEW, .ep = c->ep, .a = (int64_t)(2 * c->srtt)
 		};
+	if (probe)
+		o->why = (struct l4_why){ .code = L4_WHY_PMTU_PROBE,
+			.ep = c->ep,
+			.a = (int64_t)probe + ip_hdr(c) + 20 + (c->ts_ok ? 12 : 0) };
 	/* PSH: the end of a write, and the end of a burst (RFC 9293 3.9.1.2, SHLD-28) */
 	uint32_t segs = (len + mss - 1) / mss;
 	c->burst_left = segs >= c->burst_left ? 0 : (uint16_t)(c->burst_left - segs);
@@ -585,9 +593,11 @@ static int pull_new(struct l4_tcp *c, struct l4_seg_out *o, uint32_t max, l4_tim
 	l4_sb_push_run(c, c->snd_nxt, len, mss, fin, now);
 	if (fin)
 		c->fin_sent = true;
-	if (len % mss)
+	if (len % mss && !probe)
 		c->snd_sml = end;
 	c->snd_nxt = end + fin;
+	if (probe && !fin)
+		l4_pmtu_probe_sent(c, len);
 	if (c->probe_octet)
 		c->probe_octet = false;
 	c->sws_override = false;

@@ -2,12 +2,20 @@
  * RFC 8899).
  *
  * An ICMP message is believed after icmp.c has matched it to what is in flight. When timeouts
- * repeat and full-sized segments are what is lost, the path may swallow large packets in silence:
- * the segment size is lowered step by step, to the sizes that common links have. */
+ * repeat and full-sized segments are what is lost, the path may swallow large packets in silence,
+ * or be bad in another way: the segment size is lowered to one that nearly all paths carry. From
+ * there larger ones are tried (RFC 4821 7, RFC 8899 5.3): a probe is one packet of new data that
+ * the scoreboard knows as segments of the present size, so that after its loss they are sent again
+ * one by one; losing it says nothing of congestion (RFC 4821 7.6.1) and reduces nothing. */
 #include "tcp/conn.h"
 
-/* Typical MTUs of paths, for the search downwards (RFC 8899 5.3.2 leaves the table open). */
+/* Typical MTUs of paths, for the search (RFC 8899 5.3.2 leaves the table open). */
 static const uint16_t plateau[] = { 9000, 4352, 1500, 1492, 1400, 1280, 1024, 576 };
+#define BASE_MTU    1280u          /* what is tried first when large packets vanish */
+#define SMALL_MTU   576u           /* and when these vanish, too: every host takes it (RFC 791) */
+#define PROBES_MAX  3u             /* of one size (RFC 8899 5.1.2, MAX_PROBES) */
+#define PROBE_AFTER L4_SEC         /* a lost probe */
+#define RAISE_AFTER (600 * L4_SEC) /* all sizes were tried (RFC 8899 5.1.1, PMTU_RAISE_TIMER) */
 
 void l4_pmtu_reduced(struct l4_tcp *c, uint32_t mtu, l4_time now)
 {
@@ -27,24 +35,98 @@ void l4_pmtu_reduced(struct l4_tcp *c, uint32_t mtu, l4_time now)
 	}
 }
 
-/* Called at each timeout: after two in a row, try the next size below that of what is lost. A
- * segment shorter than any size to try is lost for another reason; one shorter than the MSS may
+static uint32_t headers(const struct l4_tcp *c)
+{
+	return (l4_addr_is_ip4(&c->remote.addr) ? 40u : 60u) + (c->ts_ok ? 12 : 0);
+}
+
+/* Called at each timeout. Packets above BASE_MTU are suspected after two timeouts in a row, smaller
+ * ones, which nearly all paths carry, after four if data had come through before, else after seven.
+ * A segment shorter than any size to try is lost for another reason; one shorter than the MSS may
  * still be too long for the path, as the last of a stream often is. */
 void l4_pmtu_on_rto(struct l4_tcp *c, l4_time now)
 {
-	if (!c->ts->cfg.mtu_probing || !c->opt_pmtu || c->retransmits < 2 || !c->sb.n || !c->pmtu)
+	if (!c->ts->cfg.mtu_probing || !c->opt_pmtu || !c->sb.n || !c->pmtu)
 		return;
-	uint32_t floor = l4_addr_is_ip4(&c->remote.addr) ? 576 : 1280;
-	uint32_t headers = c->pmtu > c->snd_mss ? c->pmtu - c->snd_mss : 40;
-	uint32_t lost = l4_sb_at(&c->sb, 0)->len;
-	for (size_t i = 0; i < sizeof plateau / sizeof plateau[0]; i++) {
-		if (plateau[i] >= c->pmtu || plateau[i] < floor || plateau[i] - headers >= lost)
-			continue;
+	uint32_t lost = l4_sb_at(&c->sb, 0)->len + headers(c);
+	uint32_t to = BASE_MTU;
+	if (lost <= BASE_MTU)
+		to = l4_addr_is_ip4(&c->remote.addr) ? SMALL_MTU : BASE_MTU;
+	if (lost <= to || c->retransmits < (to == BASE_MTU ? 2 : c->bytes_acked ? 4 : 7))
+		return;
+	if (c->pmtu > to) {
 		c->ts->ctr.blackholes++;
-		c->pmtu = plateau[i];
+		c->pmtu = (uint16_t)to;
+		c->mtu_search_high = 0;
+		c->mtu_probe_fails = 0;
+		c->mtu_probe_time = now;
 		l4_tcp_sync_mss(c);
-		l4_sb_resize_segments(c, c->snd_mss);
-		break;
 	}
-	(void)now;
+	l4_sb_resize_segments(c, c->snd_mss);
+}
+
+/* A segment of the probe is deemed lost: so is the probe. */
+void l4_pmtu_probe_lost(struct l4_tcp *c)
+{
+	if (!c->mtu_probe_size)
+		return;
+	c->ts->ctr.mtu_probe_fail++;
+	c->mtu_probe_time = c->ts->now + PROBE_AFTER;
+	if (++c->mtu_probe_fails >= PROBES_MAX) { /* the next smaller size that is still larger */
+		uint16_t next = 0;
+		for (size_t i = 0; i < sizeof plateau / sizeof plateau[0] && !next; i++)
+			if (plateau[i] < c->mtu_probe_size && plateau[i] > c->pmtu)
+				next = plateau[i];
+		c->mtu_search_high = next;
+		c->mtu_probe_fails = 0;
+		if (!next)
+			c->mtu_probe_time = c->ts->now + RAISE_AFTER;
+	}
+	c->mtu_probe_size = 0;
+}
+
+void l4_pmtu_probe_acked(struct l4_tcp *c)
+{
+	c->ts->ctr.mtu_probe_success++;
+	c->pmtu = c->mtu_probe_size;
+	c->mtu_probe_size = 0;
+	c->mtu_probe_fails = 0;
+	if (c->mtu_search_high) { /* what is larger has failed: the search is over for now */
+		c->mtu_search_high = 0;
+		c->mtu_probe_time = c->ts->now + RAISE_AFTER;
+	}
+	l4_tcp_sync_mss(c);
+}
+
+/* Payload bytes of a probe that may go now, 0: none. Only while nothing is missing, so that what is
+ * lost then is the probe. */
+uint32_t l4_pmtu_probe_len(const struct l4_tcp *c, uint32_t avail, uint32_t wnd, l4_time now)
+{
+	if (!c->pmtu || c->path.mtu <= c->pmtu || c->mtu_probe_size || !c->ts->cfg.mtu_probing ||
+	    !c->opt_pmtu || c->ca_state != L4_CA_OPEN || c->sb.n_lost || c->cwnd < 2 ||
+	    now < c->mtu_probe_time)
+		return 0;
+	uint32_t size = c->mtu_search_high ? c->mtu_search_high : c->path.mtu;
+	if (size <= c->pmtu)
+		return 0;
+	uint32_t len = size - headers(c);
+	uint32_t most = c->mss_peer - (c->ts_ok ? 12 : 0);
+	if (c->mss_peer && len > most)
+		len = most;
+	if (c->opt_maxseg && len > c->opt_maxseg)
+		len = c->opt_maxseg;
+	if (len <= c->snd_mss || len > avail || len > wnd)
+		return 0;
+	return len;
+}
+
+/* The last records, those of len bytes up to snd_nxt, left as one probe. */
+void l4_pmtu_probe_sent(struct l4_tcp *c, uint32_t len)
+{
+	c->ts->ctr.mtu_probes++;
+	c->mtu_probe_size = (uint16_t)(len + headers(c));
+	c->mtu_probe_end = c->snd_nxt;
+	for (uint32_t i = c->sb.n;
+	     i-- > 0 && l4_seq_geq(l4_sb_at(&c->sb, i)->seq, c->snd_nxt - len);)
+		l4_sb_at(&c->sb, i)->flags |= L4_TX_PROBE;
 }

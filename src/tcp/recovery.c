@@ -382,7 +382,7 @@ void l4_recovery_on_ack(struct l4_tcp *c, struct l4_ack *a, uint32_t ack)
 	}
 	detect_loss(c, a);
 	bool entered = false;
-	if (c->ca_state < L4_CA_RECOVERY && c->sb.n_lost > 0) {
+	if (c->ca_state < L4_CA_RECOVERY && c->sb.n_lost > c->mtu_probe_lost) {
 		enter_recovery(c, a);
 		entered = true;
 	} else if (c->ca_state == L4_CA_OPEN && (c->sb.n_sacked || c->reno_sacked)) {
@@ -417,7 +417,7 @@ void l4_recovery_on_reo(struct l4_tcp *c, l4_time now)
 	c->rtx_why = (struct l4_why){
 		.code = L4_WHY_RTX_RACK, .a = (int64_t)c->rack.reo_wnd, .b = (int64_t)c->rack.rtt
 	};
-	if (c->ca_state < L4_CA_RECOVERY) {
+	if (c->ca_state < L4_CA_RECOVERY && c->sb.n_lost > c->mtu_probe_lost) {
 		enter_recovery(c, NULL);
 		if (!c->cc->full_control)
 			c->cwnd = l4_in_flight(c) + 1; /* the fast retransmit itself */

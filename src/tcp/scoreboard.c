@@ -179,6 +179,7 @@ void l4_sb_clear(struct l4_tcp *c)
 		l4_tcp_free(c->ts, sb->bm_sacked, 2 * words(sb->cap) * sizeof *sb->bm_sacked);
 		l4_tcp_free(c->ts, sb->seg, sb->cap * sizeof *sb->seg);
 	}
+	c->mtu_probe_lost = 0;
 	memset(sb, 0, sizeof *sb);
 	sb->thead = sb->ttail = L4_SLOT_NONE;
 }
@@ -210,6 +211,10 @@ void l4_sb_mark_lost(struct l4_tcp *c, uint32_t slot)
 	if (!(t->flags & L4_TX_LOST)) {
 		t->flags |= L4_TX_LOST;
 		sb->n_lost++;
+		if (t->flags & L4_TX_PROBE) {
+			c->mtu_probe_lost++;
+			l4_pmtu_probe_lost(c);
+		}
 	}
 	bit_set(sb->bm_rtx, slot);
 	list_del(sb, slot);
@@ -236,6 +241,7 @@ void l4_sb_unmark_lost(struct l4_tcp *c)
 			list_add_tail(sb, slot);
 	}
 	sb->n_lost = 0;
+	c->mtu_probe_lost = 0;
 }
 
 uint32_t l4_sb_next_rtx(const struct l4_scoreboard *sb)
@@ -279,6 +285,7 @@ static void delivered(struct l4_tcp *c, struct l4_txseg *t, struct l4_ack *a)
 	if (t->flags & L4_TX_LOST) {
 		t->flags &= (uint8_t)~L4_TX_LOST;
 		sb->n_lost--;
+		c->mtu_probe_lost -= !!(t->flags & L4_TX_PROBE);
 	}
 	if (t->flags & L4_TX_RETX) {
 		t->flags &= (uint8_t)~L4_TX_RETX;
@@ -481,6 +488,8 @@ void l4_sb_resize_segments(struct l4_tcp *c, uint32_t mss)
 		return;
 	}
 	sb->dirty = true;
+	c->mtu_probe_lost = 0;
+	c->mtu_probe_size = 0;
 	for (uint32_t i = 0; i < old.n; i++) {
 		struct l4_txseg t = *l4_sb_at(&old, i);
 		uint32_t fin = !!(t.flags & L4_TX_FIN), data = t.len - fin, off = 0;
