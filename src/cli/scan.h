@@ -262,6 +262,26 @@ l4_time scan_rate_timeout(const struct scan_rate *r, unsigned attempt);
 /* After how many silent attempts a probe may be given up, for what is known of the loss. */
 unsigned scan_rate_attempts(const struct scan_rate *r);
 
+/* --- silence: scan_alive.c -------------------------------------------------------------------- */
+
+/* Whether answers arrive at all. A probe's silence means something only once a probe that was sent
+ * later has been answered: until then its answer may be stuck with all others, in a target or a
+ * machine (ours too) that is busy for a moment. Where no other probe shows it, a port that answered
+ * before is asked again, the canary. */
+struct scan_alive {
+	l4_time sent;   /* of the latest probe that was answered; 0: none was */
+	uint64_t probe; /* one that was answered, the canary */
+	l4_time wanted; /* an answer to something sent at this time or later is wanted; 0: none */
+	l4_time asked;  /* when the canary was last asked */
+	l4_time delay;  /* until it is asked again */
+};
+/* sent: 0 when it is not known. */
+void scan_alive_on_answer(struct scan_alive *a, uint64_t probe, l4_time sent);
+/* Whether a probe sent then, whose answer was due at `due`, may be called silent now. */
+bool scan_alive_since(struct scan_alive *a, l4_time sent, l4_time now, l4_time due);
+/* Whether the canary is to be asked now, and which probe it is. */
+bool scan_alive_ask(struct scan_alive *a, l4_time now, uint64_t *probe);
+
 /* --- output ----------------------------------------------------------------------------------- */
 
 struct scan_output {
@@ -270,6 +290,8 @@ struct scan_output {
 	const char *command;
 	int64_t unix_start;
 };
+/* The ports scanned in ascending order; returns how many. */
+size_t scan_ports_by_number(const struct scan_job *j, uint16_t out[65536]);
 int scan_output_table(const struct scan_job *j, const struct scan_output *o);
 int scan_output_json(const struct scan_job *j, const struct scan_output *o);
 int scan_output_xml(const struct scan_job *j, const struct scan_output *o);

@@ -3,8 +3,9 @@
  * Non-blocking connects under one epoll, as many at once as descriptors allow. A port that answers
  * is open and closed again with a reset (SO_LINGER 0), so that neither side keeps TIME-WAIT. An
  * attempt that stays silent is taken back and made anew after a short time instead of the kernel's
- * own second; how often follows the loss measured, as in the raw scans. Descriptors index a table
- * of their probes, so that an event leads there at once. */
+ * own second; how often follows the loss measured, as in the raw scans. Silence counts only once
+ * something asked later has been answered, as there (scan_raw.c). Descriptors index a table of
+ * their probes, so that an event leads there at once. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -22,7 +23,8 @@
 #define AT_ONCE_MOST  4096
 #define AT_ONCE_FIRST 256
 #define WORKERS_MAX   4
-#define KEEP_FDS      64 /* for the rest of the program */
+#define KEEP_FDS      64    /* for the rest of the program */
+#define CANARY        1000u /* in place of an attempt's number */
 
 struct attempt {
 	uint64_t probe;
@@ -55,6 +57,9 @@ struct conn {
 	size_t n_again, cap_again;
 	uint64_t next;
 	bool out_of_ports;
+	int spare; /* a socket whose connect was refused can be used again; -1 */
+	int spare_family;
+	struct scan_alive alive;
 	unsigned quick_tried, quick_hit; /* connects whose refusal was there at once */
 };
 
@@ -107,11 +112,19 @@ static void finish(struct conn *c, int fd, uint8_t reason, l4_time now)
 	struct attempt *a = &c->at[fd];
 	uint64_t host = a->probe / j->n_ports;
 	struct linger hard = { .l_onoff = 1 };
+	bool answered = reason == SCAN_R_SYN_ACK || reason == SCAN_R_CONN_REFUSED;
 	if (reason == SCAN_R_SYN_ACK)
 		setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
-	close(fd);
+	if (fd != c->spare)
+		close(fd);
 	c->open--;
-	if (reason == SCAN_R_SYN_ACK || reason == SCAN_R_CONN_REFUSED) {
+	if (answered)
+		scan_alive_on_answer(&c->alive, a->probe, a->started);
+	if (a->number == CANARY) {
+		a->number = 0;
+		return;
+	}
+	if (answered) {
 		if (!j->hosts[host])
 			j->hosts[host] = reason;
 		if (a->number == 1)
@@ -134,16 +147,20 @@ static bool start(struct conn *c, uint64_t probe, unsigned number, l4_time now)
 	struct sockaddr_storage ss;
 	struct l4_addr a = scan_targets_host(j->targets, probe / j->n_ports);
 	socklen_t len = to_sockaddr(&ss, j, &a, j->ports[probe % j->n_ports]);
-	int fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	bool used = c->spare >= 0 && c->spare_family == ss.ss_family;
+	int fd =
+	    used ? c->spare : socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0 || fd >= c->n_at) {
 		if (fd >= 0)
 			close(fd);
 		return false;
 	}
-	if (j->interface)
+	if (used)
+		c->spare = -1;
+	if (!used && j->interface)
 		(void)setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, j->interface,
 		    (socklen_t)strlen(j->interface) + 1);
-	if (j->has_source && l4_addr_is_ip4(&j->source) == l4_addr_is_ip4(&a)) {
+	if (!used && j->has_source && l4_addr_is_ip4(&j->source) == l4_addr_is_ip4(&a)) {
 		struct sockaddr_storage src;
 		socklen_t n = to_sockaddr(&src, j, &j->source, 0);
 		(void)bind(fd, (struct sockaddr *)&src, n);
@@ -151,7 +168,7 @@ static bool start(struct conn *c, uint64_t probe, unsigned number, l4_time now)
 	c->at[fd] = (struct attempt){ .probe = probe, .started = now, .number = number };
 	c->open++;
 	j->c.sent++;
-	j->c.retries += number > 1;
+	j->c.retries += number > 1 && number != CANARY;
 	int e = connect(fd, (struct sockaddr *)&ss, len) == 0 ? 0 : errno;
 	if (e == EAGAIN || e == EADDRNOTAVAIL) {
 		/* All local ports towards this host are in use. */
@@ -167,10 +184,14 @@ static bool start(struct conn *c, uint64_t probe, unsigned number, l4_time now)
 	}
 	/* On a fast path the refusal came while we were in the kernel: then epoll is a detour. */
 	if (c->quick_tried < 64 || c->quick_hit * 4 > c->quick_tried) {
-		socklen_t n = sizeof e;
 		c->quick_tried++;
-		if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &e, &n) == 0 && e != 0) {
-			/* Asking takes the error away, so this must be the end, whatever it is. */
+		e = connect(fd, (struct sockaddr *)&ss, len) == 0 ? 0 : errno;
+		if (e != EALREADY && e != EINPROGRESS) {
+			/* A socket that was refused is as new, once connect has told so. */
+			if (e == ECONNREFUSED && c->spare < 0) {
+				c->spare = fd;
+				c->spare_family = ss.ss_family;
+			}
 			c->quick_hit++;
 			finish(c, fd, reason_of_errno(e), scan_now());
 			return true;
@@ -207,7 +228,7 @@ static void expire(struct conn *c, l4_time now)
 		int fd = d.fd;
 		struct attempt *a = &c->at[fd];
 		bool stale = !a->number || a->due != d.due;
-		if (!stale && d.due > now)
+		if (!stale && (d.due > now || !scan_alive_since(&c->alive, a->started, now, d.due)))
 			return;
 		c->order_head = (c->order_head + 1) % c->order_cap;
 		c->order_n--;
@@ -218,6 +239,8 @@ static void expire(struct conn *c, l4_time now)
 		close(fd);
 		c->open--;
 		a->number = 0;
+		if (number == CANARY)
+			continue;
 		if (number < scan_rate_attempts(&c->rate))
 			put_again(c, probe, number + 1);
 		else
@@ -273,10 +296,13 @@ static void loop(struct conn *c)
 		l4_time now = scan_now();
 		c->out_of_ports = false;
 		unsigned started = start_some(c, now);
+		uint64_t probe;
+		if (scan_alive_ask(&c->alive, now, &probe))
+			(void)start(c, probe, CANARY, now);
 		bool idle = !started || c->open >= c->open_max;
 		if (c->open || idle)
 			take_events(c, idle ? 2 : 0);
-		expire(c, scan_now());
+		expire(c, now); /* silence is known only as far as answers were looked at */
 		scan_rate_update(&c->rate, now);
 		scan_progress(j, "connect", c->next, j->n_probes, false);
 	}
@@ -306,6 +332,7 @@ static int worker_init(struct worker *w, const struct scan_job *j, unsigned i, u
 	w->job.progress = j->progress && i == 0;
 	memset(&w->job.c, 0, sizeof w->job.c);
 	c->j = &w->job;
+	c->spare = -1;
 	c->next = w->job.start;
 	c->n_at = fds;
 	c->order_cap = (size_t)fds * 4;
@@ -333,6 +360,8 @@ static void worker_fini(struct worker *w, struct scan_job *j)
 	j->c.answers += w->job.c.answers;
 	j->c.late += w->job.c.late;
 	j->c.lost += c->rate.lost;
+	if (c->spare >= 0)
+		close(c->spare);
 	if (c->epoll >= 0)
 		close(c->epoll);
 	free(c->at);
@@ -365,7 +394,7 @@ int scan_connect_run(struct scan_job *j, char *error, size_t cap)
 					  : (unsigned)cpus;
 	struct worker *w = calloc(n, sizeof *w);
 	for (unsigned i = 0; w && i < n; i++) {
-		w[i].c.epoll = -1;
+		w[i].c.epoll = w[i].c.spare = -1;
 		if (worker_init(&w[i], j, i, n, fds) < 0) {
 			snprintf(error, cap, "preparing the connect scan: %s", strerror(errno));
 			goto out;

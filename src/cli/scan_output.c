@@ -120,19 +120,26 @@ static void port_line(
 	putc('\n', f);
 }
 
+size_t scan_ports_by_number(const struct scan_job *j, uint16_t out[65536])
+{
+	size_t n = 0;
+	for (unsigned p = 0; p < 65536; p++)
+		if (j->port_index[p] >= 0)
+			out[n++] = (uint16_t)p;
+	return n;
+}
+
 static void hosts_ports(const struct scan_job *j, const struct scan_output *o, uint64_t host,
-    const uint64_t n[SCAN_REASON_COUNT])
+    const uint64_t n[SCAN_REASON_COUNT], const uint16_t *ports, size_t n_ports)
 {
 	FILE *f = o->table;
-	bool title = false;
-	/* By number, whatever the order of the list. */
-	for (unsigned p = 0; p < 65536; p++) {
-		int32_t k = j->port_index[p];
-		if (k < 0)
-			continue;
-		uint64_t probe = host * j->n_ports + (uint64_t)k;
+	bool title = false, show[SCAN_REASON_COUNT];
+	for (int r = 0; r < SCAN_REASON_COUNT; r++)
+		show[r] = listed(j, o, n, (uint8_t)r);
+	for (size_t i = 0; i < n_ports; i++) {
+		uint64_t probe = host * j->n_ports + (uint64_t)j->port_index[ports[i]];
 		uint8_t r = j->reasons[probe];
-		if (!listed(j, o, n, r))
+		if (!show[r])
 			continue;
 		if (!title)
 			fputs("  PORT      STATE         REASON            SERVICE\n", f);
@@ -195,6 +202,8 @@ static void summary(const struct scan_job *j, FILE *f, uint64_t up, uint64_t ope
 int scan_output_table(const struct scan_job *j, const struct scan_output *o)
 {
 	uint64_t n[SCAN_REASON_COUNT], up = 0, open = 0;
+	uint16_t ports[65536]; /* by number, whatever the order of the list */
+	size_t n_ports = scan_ports_by_number(j, ports);
 	for (uint64_t h = 0; h < j->targets->n_hosts; h++) {
 		count(j, h, n);
 		uint64_t here = of_state(j, n, SCAN_OPEN);
@@ -204,7 +213,7 @@ int scan_output_table(const struct scan_job *j, const struct scan_output *o)
 		if (!host_is_shown(j, h, n) || (j->targets->n_hosts > 256 && !here))
 			continue;
 		host_title(o->table, j, h);
-		hosts_ports(j, o, h, n);
+		hosts_ports(j, o, h, n, ports, n_ports);
 	}
 	summary(j, o->table, up, open);
 	return ferror(o->table) ? -1 : 0;
@@ -277,8 +286,11 @@ int scan_output_json(const struct scan_job *j, const struct scan_output *o)
 				first = false;
 			}
 		fputs("}}\n", f);
+		bool show[SCAN_REASON_COUNT];
+		for (int r = 0; r < SCAN_REASON_COUNT; r++)
+			show[r] = listed(j, o, n, (uint8_t)r);
 		for (uint32_t k = 0; k < j->n_ports; k++)
-			if (listed(j, o, n, j->reasons[h * j->n_ports + k]))
+			if (show[j->reasons[h * j->n_ports + k]])
 				json_port(j, f, addr, h * j->n_ports + k);
 	}
 	fprintf(f,

@@ -24,12 +24,14 @@
 
 #define WAITING_MAX (1u << 20) /* probes that may be under way at once */
 #define WORKERS_MAX 2u
+#define CANARY      (SCAN_ATTEMPTS_MAX + 1) /* and on: canaries, in place of an attempt's number */
+#define CANARIES    (SCAN_PORTS_EACH - CANARY)
 #define MANY_PROBES 5000u /* from so many on, faster sending and a second worker are worth it */
 
 /* A probe under way. */
 struct wait {
 	uint64_t probe;
-	l4_time due;
+	l4_time sent, due;
 };
 
 /* A ring of those whose attempt is the same. */
@@ -60,6 +62,9 @@ struct worker {
 	uint64_t next; /* place in the order */
 	uint64_t timed_probe;
 	l4_time timed_at; /* 0: no probe is being timed */
+	struct scan_alive alive;
+	l4_time canary_at[CANARIES]; /* when each was sent, in turn */
+	unsigned n_canaries;
 	/* What the rate has not been told yet. */
 	unsigned unused;
 	uint64_t answered, lost;
@@ -81,7 +86,7 @@ static uint8_t reason_of(const struct scan_job *j, uint64_t probe)
 	return __atomic_load_n(&j->reasons[probe], __ATOMIC_RELAXED);
 }
 
-static void push(struct worker *s, unsigned attempt, uint64_t probe, l4_time due)
+static void push(struct worker *s, unsigned attempt, uint64_t probe, l4_time sent, l4_time due)
 {
 	struct queue *q = &s->q[attempt];
 	if (q->n == q->cap) {
@@ -96,7 +101,7 @@ static void push(struct worker *s, unsigned attempt, uint64_t probe, l4_time due
 		free(q->w);
 		*q = (struct queue){ .w = w, .cap = cap, .n = q->n };
 	}
-	q->w[(q->head + q->n++) & (q->cap - 1)] = (struct wait){ probe, due };
+	q->w[(q->head + q->n++) & (q->cap - 1)] = (struct wait){ probe, sent, due };
 	s->waiting++;
 }
 
@@ -116,12 +121,14 @@ static bool send_probe(struct worker *s, uint64_t probe, unsigned attempt, l4_ti
 	if (attempt == 1 && !s->timed_at) {
 		s->timed_probe = probe;
 		s->timed_at = now;
-	} else if (attempt > 1) {
+	} else if (attempt > 1 && attempt < CANARY) {
 		j->c.retries++;
 		if (probe == s->timed_probe)
 			s->timed_at = 0; /* Karn: whose answer it will be cannot be told */
 	}
-	push(s, attempt, probe, now + scan_rate_timeout(&s->rate, attempt));
+	if (attempt >= CANARY)
+		return true;
+	push(s, attempt, probe, now, now + scan_rate_timeout(&s->rate, attempt));
 	return true;
 }
 
@@ -137,7 +144,9 @@ static void on_answer(struct worker *s, const struct scan_answer *a, l4_time now
 		   a->reason == SCAN_R_RESET_WINDOW;
 	if (tcp && !__atomic_load_n(&j->hosts[host], __ATOMIC_RELAXED))
 		__atomic_store_n(&j->hosts[host], a->reason, __ATOMIC_RELAXED);
+	l4_time timed = 0;
 	if (probe == s->timed_probe && s->timed_at && a->attempt == 1) {
+		timed = s->timed_at;
 		s->rtt = now - s->timed_at;
 		if (s->index == 0 && j->host_rtt_ms && j->host_rtt_ms[host] == 0)
 			j->host_rtt_ms[host] = (float)((double)(now - s->timed_at) / 1e6);
@@ -151,6 +160,14 @@ static void on_answer(struct worker *s, const struct scan_answer *a, l4_time now
 			    g->on_link && j->macs ? &j->macs[host] : &g->gw_mac, a->dport,
 			    a->attempt, a->rst_seq);
 	}
+	if (a->attempt >= CANARY) {
+		if (tcp)
+			scan_alive_on_answer(&s->alive, probe, s->canary_at[a->attempt - CANARY]);
+		return;
+	}
+	/* When a probe was sent is known of the one that is timed; enough while answers flow. */
+	if (tcp)
+		scan_alive_on_answer(&s->alive, probe, timed);
 	/* ICMP errors are rate-limited by design: their absence tells nothing of the link. */
 	if (scan_job_answer(j, probe, a->reason) && tcp)
 		s->answered++, s->lost += a->attempt - 1;
@@ -200,7 +217,8 @@ static unsigned resend_due(struct worker *s, l4_time now, unsigned budget)
 			struct wait w = q->w[q->head];
 			bool known = reason_of(j, w.probe) != SCAN_R_NONE;
 			/* Answered probes leave at once; so the queue stays short. */
-			if (!known && w.due > now)
+			if (!known &&
+			    (w.due > now || !scan_alive_since(&s->alive, w.sent, now, w.due)))
 				break;
 			if (!known && k < most && sent >= budget)
 				break;
@@ -293,6 +311,12 @@ static void loop(struct worker *s)
 		unsigned budget = budget_of(s, now);
 		unsigned sent = resend_due(s, now, budget);
 		sent += send_fresh(s, now, budget - sent);
+		uint64_t canary;
+		if (scan_alive_ask(&s->alive, now, &canary)) {
+			unsigned k = s->n_canaries++ % CANARIES;
+			s->canary_at[k] = now;
+			send_probe(s, canary, CANARY + k, now);
+		}
 		s->unused = budget - sent;
 		flush(s);
 		bool more = s->next < j->n_probes;
@@ -301,6 +325,8 @@ static void loop(struct worker *s)
 		if (sent || got)
 			continue;
 		l4_time due = next_due(s, now);
+		if (due <= now)
+			due = now + L4_MSEC; /* a canary is on its way */
 		if (more && s->waiting < WAITING_MAX) {
 			l4_time token = now + (l4_time)(1e9 / s->rate.rate) + 1;
 			due = token < due ? token : due;

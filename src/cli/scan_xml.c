@@ -57,7 +57,8 @@ static void port(const struct scan_job *j, FILE *f, uint64_t probe)
 	fputs("</port>\n", f);
 }
 
-static void host(const struct scan_job *j, const struct scan_output *o, uint64_t h)
+static void host(const struct scan_job *j, const struct scan_output *o, uint64_t h,
+    const uint16_t *ports, size_t n_ports)
 {
 	FILE *f = o->xml;
 	char addr[L4_ADDR_TEXT_MAX];
@@ -102,11 +103,8 @@ static void host(const struct scan_job *j, const struct scan_output *o, uint64_t
 				    scan_reason_name((uint8_t)r), n[r]);
 		fputs("</extraports>\n", f);
 	}
-	for (unsigned p = 0; p < 65536; p++) {
-		int32_t k = j->port_index[p];
-		if (k < 0)
-			continue;
-		uint64_t probe = h * j->n_ports + (uint64_t)k;
+	for (size_t i = 0; i < n_ports; i++) {
+		uint64_t probe = h * j->n_ports + (uint64_t)j->port_index[ports[i]];
 		enum scan_state s = scan_state_of(j->type, j->reasons[probe]);
 		if (s == SCAN_OPEN || (s != SCAN_UNKNOWN && of[s] <= 25 && !o->open_only))
 			port(j, f, probe);
@@ -121,6 +119,8 @@ int scan_output_xml(const struct scan_job *j, const struct scan_output *o)
 	time_t start = (time_t)o->unix_start, end = time(NULL);
 	struct tm tm;
 	uint64_t up = 0;
+	uint16_t ports[65536];
+	size_t n_ports = scan_ports_by_number(j, ports);
 	if (gmtime_r(&start, &tm))
 		strftime(when, sizeof when, "%a %b %d %H:%M:%S %Y", &tm);
 	fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<!DOCTYPE nmaprun>\n<nmaprun "
@@ -152,7 +152,7 @@ int scan_output_xml(const struct scan_job *j, const struct scan_output *o)
 		}
 		if (heard || (j->targets->n_hosts == 1 && !scan_job_host_is_down(j, h))) {
 			up++;
-			host(j, o, h);
+			host(j, o, h, ports, n_ports);
 		}
 	}
 	if (gmtime_r(&end, &tm))
