@@ -2,10 +2,11 @@
  *
  * The kernel names a socket in /proc/PID/fd/N as "socket:[INODE]". Reading these links is most of
  * what a listing costs, so: /proc is read once with getdents64, every link with readlinkat from
- * its own directory (no long path to resolve), processes are handed to threads one by one, and
- * the walk begins while the main thread still dumps the sockets. Each thread keeps what it found;
- * ports_walk_join() then matches inodes in one hash table. Names are read only of processes that
- * hold a listed socket.
+ * its own directory (no long path to resolve), where the kernel says how many descriptors there are
+ * without asking for their names, processes are handed to threads one by one, and the walk begins
+ * while the main thread still dumps the sockets. Each thread keeps what it found; ports_walk_join()
+ * then matches inodes in one hash table. Names are read only of processes that hold a listed
+ * socket.
  *
  * Nothing here is stable: a process may end between two reads. Whatever cannot be read any more is
  * skipped; what we may not read (EACCES) is counted. */
@@ -97,22 +98,67 @@ struct fd_scan {
 	int32_t pid;
 };
 
-static void look_at_fd(void *arg, int dir, const char *name, int32_t fd)
+/* False: there is no such descriptor. */
+static bool read_fd(struct fd_scan *s, int dir, const char *name, int32_t fd)
 {
-	struct fd_scan *s = arg;
 	struct worker *k = s->wk;
 	char link[32];
 	ssize_t n = readlinkat(dir, name, link, sizeof link);
+	if (n < 0)
+		return false;
 	if (n < 10 || memcmp(link, "socket:[", 8) != 0)
-		return;
+		return true;
 	uint32_t inode = 0;
 	for (ssize_t i = 8; i < n && link[i] >= '0' && link[i] <= '9'; i++)
 		inode = inode * 10 + (uint32_t)(link[i] - '0');
 	if (!ports_grow((void **)&k->found, &k->cap, k->n, sizeof *k->found)) {
 		k->no_memory = true;
-		return;
+		return true;
 	}
 	k->found[k->n++] = (struct found){ .inode = inode, .pid = s->pid, .fd = fd };
+	return true;
+}
+
+static void look_at_fd(void *arg, int dir, const char *name, int32_t fd)
+{
+	(void)read_fd(arg, dir, name, fd);
+}
+
+static void put_number(char *out, unsigned v)
+{
+	char digits[12];
+	size_t n = 0;
+	do {
+		digits[n++] = (char)('0' + v % 10);
+		v /= 10;
+	} while (v);
+	while (n)
+		*out++ = digits[--n];
+	*out = 0;
+}
+
+/* Linux 6.2: the directory's size is the number of descriptors, and those are mostly the lowest
+ * numbers. False: it is not told, or the numbers are too far apart; then what was found is undone
+ * and the names must be asked for. */
+static bool count_fds(struct fd_scan *s, int dir)
+{
+	struct stat st;
+	size_t before = s->wk->n;
+	if (fstat(dir, &st) < 0 || st.st_size <= 0)
+		return false;
+	off_t left = st.st_size, gaps = 16 + left / 4;
+	for (unsigned fd = 0; left && gaps; fd++) {
+		char name[12];
+		put_number(name, fd);
+		if (read_fd(s, dir, name, (int32_t)fd))
+			left--;
+		else
+			gaps--;
+	}
+	if (!left)
+		return true;
+	s->wk->n = before;
+	return false;
 }
 
 static void *walk_some(void *arg)
@@ -132,7 +178,8 @@ static void *walk_some(void *arg)
 			continue;
 		}
 		struct fd_scan s = { .wk = k, .pid = w->pids[i] };
-		each_number(dir, look_at_fd, &s);
+		if (!count_fds(&s, dir))
+			each_number(dir, look_at_fd, &s);
 		close(dir);
 	}
 }

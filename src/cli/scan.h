@@ -195,7 +195,8 @@ struct scan_job {
 	bool own_tcp; /* --services went over layer4's own TCP */
 	struct scan_counters c;
 	l4_time started, ended;
-	double loss; /* of the probes that were answered in the end, how many had got lost */
+	l4_time probing; /* from the first probe to the last answer or timeout */
+	double loss;     /* of the probes that were answered in the end, how many had got lost */
 	double rate_reached;
 	struct scan_service *services;
 	size_t n_services, cap_services;

@@ -302,6 +302,8 @@ int scan_output_json(const struct scan_job *j, const struct scan_output *o)
 	    scan_type_name(j->type), j->targets->n_hosts, up, j->n_ports, open,
 	    (double)(j->ended - j->started) / 1e9, j->c.sent, j->c.retries, j->c.answers, j->loss,
 	    j->c.rx_drops, j->c.forged, j->targets->n_reserved, scan_stop ? "false" : "true");
+	if (j->probing)
+		fprintf(f, ",\"probing_seconds\":%.4f", (double)j->probing / 1e9);
 	if (j->n_services)
 		fprintf(f, ",\"services_over\":\"%s\"", j->own_tcp ? "layer4" : "kernel");
 	json_text(f, "note", j->note, strlen(j->note));

@@ -443,8 +443,10 @@ int scan_raw_run(struct scan_job *j, char *error, size_t cap)
 	for (size_t i = 0; i < n->n_groups; i++)
 		if (n->groups[i].ok)
 			scan_probe_template(j, n, &n->groups[i], j->type);
-	c.rate.last = c.rate.epoch = scan_now();
+	l4_time start = scan_now();
+	c.rate.last = c.rate.epoch = start;
 	work(&c, w);
+	j->probing = scan_now() - start;
 	j->loss = c.rate.answered + c.rate.lost
 		      ? (double)c.rate.lost / (double)(c.rate.answered + c.rate.lost)
 		      : 0;
