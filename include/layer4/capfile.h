@@ -65,6 +65,8 @@ enum l4_capfile_format {
 	L4_CAPFILE_PCAPNG = 3,
 };
 
+struct l4_cap_interface;
+
 /* One packet as the file tells it. Pointers are borrowed until the next call on the reader. */
 struct l4_cap_packet {
 	const uint8_t *data;
@@ -85,6 +87,7 @@ struct l4_cap_packet {
 	uint32_t comment_len;
 	int8_t fcs_len;       /* bytes of frame check sequence at the end; -1: not said */
 	uint8_t ts_precision; /* decimal digits below a second that the file keeps: 6, 9, ... */
+	const struct l4_cap_interface *interface; /* pcapng: what is said of it; pcap: NULL */
 };
 
 /* What the file says of an interface. name and the like are copies cut at their size. */

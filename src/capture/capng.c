@@ -168,7 +168,8 @@ static int read_packet(struct l4_capfile *f, struct l4_cap_packet *out, uint32_t
 		.offset = offset,
 		.linktype = i->linktype,
 		.fcs_len = i->fcs_len,
-		.ts_precision = i->tsresol & 0x80 ? 9 : i->tsresol };
+		.ts_precision = i->tsresol & 0x80 ? 9 : i->tsresol,
+		.interface = i };
 	if (type == BLOCK_SPB) {
 		out->len = l4_cap_u32(f, b);
 		out->caplen = i->snaplen && out->len > i->snaplen ? i->snaplen : out->len;

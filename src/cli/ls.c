@@ -220,7 +220,12 @@ int cmd_ls(int argc, char **argv)
 	char name[64];
 	const char *arg = argv[optind], *dot = strchr(arg, '.');
 	snprintf(name, sizeof name, "%.*s", dot ? (int)(dot - arg) : (int)strlen(arg), arg);
-	const struct l4_proto *p = l4_craft_proto(name);
+	/* Some protocols have a dot in their names (ipv6.routing). */
+	const struct l4_proto *p = l4_proto_find(arg);
+	if (p)
+		dot = NULL;
+	else
+		p = l4_craft_proto(name);
 	if (!p)
 		return unknown("protocol", name, NULL);
 	if (!dot) {

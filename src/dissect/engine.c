@@ -378,12 +378,23 @@ void dis_title(struct l4_dissect *d, const uint8_t *at, uint32_t n, const char *
 
 char *dis_title_room(struct l4_dissect *d)
 {
-	if (!d->all || !d->out.n_items)
+	if (!d->w[0] || !d->out.n_items)
 		return NULL;
 	char *s = dis_alloc(d, 256);
 	if (s)
 		d->items[d->out.n_items - 1].text = s;
 	return s;
+}
+
+void dis_head(struct l4_dissect *d, const char *fmt, ...)
+{
+	char *s = dis_title_room(d);
+	if (!s)
+		return;
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(s, 256, fmt, ap);
+	va_end(ap);
 }
 
 void dis_text(struct l4_dissect *d, struct l4_item *i, const char *fmt, ...)

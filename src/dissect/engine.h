@@ -234,8 +234,11 @@ bool dis_fixed(struct l4_dissect *d, struct l4_view v, unsigned first, unsigned 
 /* A node of the tree with a title (only when everything is shown). */
 void dis_title(struct l4_dissect *d, const uint8_t *at, uint32_t n, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
-/* Room for a title of the item put last, or NULL; title_end() closes it at o. */
+/* Room for the title of the layer opened just now (256 bytes, to be closed by a NUL), or NULL when
+ * nobody wants it. */
 char *dis_title_room(struct l4_dissect *d);
+/* The same in one call, for layers that are rare. */
+void dis_head(struct l4_dissect *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Sets the text of the item put last. */
 void dis_text(struct l4_dissect *d, struct l4_item *i, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

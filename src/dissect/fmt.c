@@ -256,7 +256,8 @@ size_t l4_item_text(const struct l4_item *i, char *out, size_t cap)
 		*o++ = '1';
 		break;
 	case L4_FT_PROTOCOL: {
-		const char *s = i->text ? i->text : i->field->label;
+		/* A layer without a title of its own shows its name, as tshark has it. */
+		const char *s = i->text ? i->text : i->field->name;
 		return finish(out, cap, s, strlen(s));
 	}
 	case L4_FT_BOOL:

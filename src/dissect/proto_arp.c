@@ -101,6 +101,18 @@ static void info(struct l4_dissect *d, uint16_t op, const uint8_t *sha, const ui
 	}
 }
 
+static void title(struct l4_dissect *d, uint16_t op, bool gratuitous, bool probe)
+{
+	static const char *const names[] = { NULL, "request", "reply", "reverse request",
+		"reverse reply", "drarp request", "drarp reply", "drarp error", "inverse request",
+		"inverse reply", "arp nak" };
+	const char *name = op < sizeof names / sizeof names[0] ? names[op] : NULL;
+	if (!name)
+		return;
+	dis_head(d, "Address Resolution Protocol (%s%s)", gratuitous && op == 1 ? "ARP Announcement"
+	    : probe ? "ARP Probe" : name, "");
+}
+
 static void dissect_arp(struct l4_dissect *d, struct l4_view v)
 {
 	dis_layer(d, v, 28);
@@ -130,6 +142,7 @@ static void dissect_arp(struct l4_dissect *d, struct l4_view v)
 		info(d, op, sha, spa, tpa, gratuitous, probe);
 	if (!d->w_any)
 		return;
+	title(d, op, gratuitous, probe);
 	dis_fixed(d, v, HW_TYPE, OPCODE);
 	if (probe)
 		dis_u(d, PROBE, NULL, 0, 1);

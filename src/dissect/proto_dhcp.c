@@ -151,6 +151,7 @@ static void option_value(struct l4_dissect *d, const uint8_t *o, uint32_t n)
 static void dissect_dhcp(struct l4_dissect *d, struct l4_view v)
 {
 	dis_layer(d, v, 240);
+	uint32_t own = d->w[0] ? d->out.n_items : 0;
 	col_proto(d, "DHCP");
 	dis_fixed(d, v, TYPE, IP_RELAY);
 	if (!dis_has(d, v, 236))
@@ -190,6 +191,10 @@ static void dissect_dhcp(struct l4_dissect *d, struct l4_view v)
 		if (!dis_has(d, v, at + 2u + o[1]))
 			return;
 		option_value(d, o, o[1]);
+		if (o[0] == 53 && o[1] == 1 && own)
+			dis_text(d, &d->items[own - 1], "Dynamic Host Configuration Protocol (%s)",
+			    o[2] && l4_value_name(messages, o[2]) ? l4_value_name(messages, o[2])
+								  : "Unknown");
 		if (o[0] == 53 && o[1] == 1 && cols(d)) {
 			const char *t = l4_value_name(messages, o[2]);
 			col_clear(d);

@@ -636,7 +636,8 @@ static void info(struct l4_dissect *d, uint16_t id, uint16_t f)
 	}
 }
 
-static void message(struct l4_dissect *d, struct l4_view v, bool mdns)
+/* The layer's own item came last, or before the length of TCP. */
+static void message(struct l4_dissect *d, struct l4_view v, bool mdns, uint32_t titled)
 {
 	const uint8_t *h = v.p;
 	if (!dis_has(d, v, 12)) {
@@ -649,6 +650,9 @@ static void message(struct l4_dissect *d, struct l4_view v, bool mdns)
 	uint16_t id = l4_get_u16(h), f = l4_get_u16(h + 2);
 	if (cols(d))
 		info(d, id, f);
+	if (titled)
+		dis_text(d, &d->items[titled - 1], "%s (%s)",
+		    l4_dissectors[d->cur]->proto.title, f >> 15 ? "response" : "query");
 	dis_fixed(d, v, ID, ID);
 	put_flags(d, h + 2);
 	dis_fixed(d, v, QUERIES, ADDITIONAL);
@@ -674,12 +678,18 @@ static void message(struct l4_dissect *d, struct l4_view v, bool mdns)
 		transaction(d, id, f >> 15);
 }
 
+/* The item of the layer opened just now, + 1; 0: not wanted. */
+static uint32_t own_item(const struct l4_dissect *d)
+{
+	return d->w[0] ? d->out.n_items : 0;
+}
+
 static void dissect_dns(struct l4_dissect *d, struct l4_view v)
 {
 	if (d->ip_proto != 6) {
 		dis_layer(d, v, 12);
 		col_proto(d, "DNS");
-		message(d, v, false);
+		message(d, v, false, own_item(d));
 		return;
 	}
 	/* RFC 1035 4.2.2: over TCP each message has its length before it. */
@@ -697,8 +707,9 @@ static void dissect_dns(struct l4_dissect *d, struct l4_view v)
 		struct l4_view body = view_cut(view_skip(m, 2), n);
 		dis_layer(d, view_cut(m, n + 2), 14);
 		col_proto(d, "DNS");
+		uint32_t own = own_item(d);
 		dis_u(d, LENGTH, m.p, 2, n);
-		message(d, body, false);
+		message(d, body, false, own);
 		at += n + 2;
 	}
 }
@@ -707,14 +718,14 @@ static void dissect_mdns(struct l4_dissect *d, struct l4_view v)
 {
 	dis_layer(d, v, 12);
 	col_proto(d, "MDNS");
-	message(d, v, true);
+	message(d, v, true, own_item(d));
 }
 
 static void dissect_llmnr(struct l4_dissect *d, struct l4_view v)
 {
 	dis_layer(d, v, 12);
 	col_proto(d, "LLMNR");
-	message(d, v, false);
+	message(d, v, false, own_item(d));
 }
 
 static const struct l4_binding dns_bindings[] = { { "udp.port", 53 }, { "tcp.port", 53 },

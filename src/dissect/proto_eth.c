@@ -117,7 +117,7 @@ static void dissect_eth(struct l4_dissect *d, struct l4_view v)
 {
 	if (!dis_has(d, v, 14)) {
 		dis_layer(d, v, 14);
-		dis_fixed(d, v, DST, SRC_IG);
+		dis_fixed(d, v, DST, IG2);
 		return;
 	}
 	const uint8_t *h = v.p;
@@ -135,11 +135,14 @@ static void dissect_eth(struct l4_dissect *d, struct l4_view v)
 	if (d->w_any) {
 		char *o = dis_title_room(d);
 		if (o) {
-			o = fmt_str(o, type <= 1500 ? "IEEE 802.3 Ethernet" : "Ethernet II");
-			o = fmt_mac(fmt_str(o, ", Src: "), h + 6);
-			*fmt_mac(fmt_str(o, ", Dst: "), h) = 0;
+			if (type <= 1500) {
+				*fmt_str(o, "IEEE 802.3 Ethernet ") = 0;
+			} else {
+				o = fmt_mac(fmt_str(o, "Ethernet II, Src: "), h + 6);
+				*fmt_mac(fmt_str(o, ", Dst: "), h) = 0;
+			}
 		}
-		dis_fixed(d, v, DST, SRC_IG);
+		dis_fixed(d, v, DST, IG2);
 		if (h[6] & 1)
 			dis_expert(d, SRC_GROUP);
 	}

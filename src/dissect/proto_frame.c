@@ -26,7 +26,6 @@ enum {
 	IGNORED,
 	PROTOCOLS,
 	COMMENT,
-	FILE_OFF,
 	LEN_LT_CAPLEN,
 };
 
@@ -47,7 +46,7 @@ static const struct l4_field fields[] = {
 	[FLAGS_RX] =
 	    ROW("frame.packet_flags_reception_type", "Reception type", U32, DEC, .depth = 1),
 	[FLAGS_FCS] = ROW("frame.packet_flags_fcs_length", "FCS length", U32, DEC, .depth = 1),
-	[ENCAP] = ROW("frame.encap_type", "Link type (LINKTYPE_ number)", I16, DEC, HID),
+	[ENCAP] = ROW("frame.encap_type", "Encapsulation type (Wireshark's number)", I16, DEC, HID),
 	[TIME] = ROW("frame.time", "Arrival Time", TIME, UTC, WALK),
 	[OFFSET_SHIFT] = ROW("frame.offset_shift", "Time shift", SPAN, NONE, HID),
 	[EPOCH] = ROW("frame.time_epoch", "Epoch Time", SPAN, NONE, WALK, .unit = "s"),
@@ -64,24 +63,62 @@ static const struct l4_field fields[] = {
 	[IGNORED] = ROW("frame.ignored", "Ignored", BOOL, NONE, HID),
 	[PROTOCOLS] = ROW("frame.protocols", "Protocols in packet", STRING, NONE, GEN),
 	[COMMENT] = ROW("frame.comment", "Comment", STRING, NONE, WALK),
-	[FILE_OFF] = ROW("frame.file_off", "Offset in the file", I64, DEC, HID),
 	[LEN_LT_CAPLEN] =
 	    EVENT("frame.len_lt_caplen", "Length on the wire is below the captured length", ERROR),
 };
+
+/* Wireshark numbers the link layers in an order of its own. */
+static int16_t encapsulation(uint16_t linktype)
+{
+	static const struct {
+		uint16_t linktype;
+		int16_t encap;
+	} rows[] = { { 0, 15 }, { 1, 1 }, { 3, 148 }, { 6, 2 }, { 7, 8 }, { 8, 3 }, { 9, 4 },
+		{ 10, 6 }, { 12, 7 }, { 14, 7 }, { 50, 4 }, { 51, 139 }, { 99, 61 }, { 100, 10 },
+		{ 101, 7 }, { 104, 28 }, { 105, 20 }, { 107, 26 }, { 108, 174 }, { 109, 38 },
+		{ 113, 25 }, { 114, 30 }, { 117, 39 }, { 119, 21 }, { 122, 18 }, { 123, 13 },
+		{ 127, 23 }, { 129, 9 }, { 143, 33 }, { 147, 45 }, { 148, 46 }, { 149, 47 },
+		{ 150, 48 }, { 151, 49 }, { 152, 50 }, { 153, 51 }, { 154, 52 }, { 155, 53 },
+		{ 156, 54 }, { 157, 55 }, { 158, 56 }, { 159, 57 }, { 160, 58 }, { 161, 59 },
+		{ 162, 60 }, { 163, 24 }, { 165, 63 }, { 169, 66 }, { 187, 41 }, { 189, 95 },
+		{ 192, 97 }, { 195, 104 }, { 201, 99 }, { 203, 131 }, { 204, 19 }, { 220, 115 },
+		{ 224, 121 }, { 226, 124 }, { 227, 125 }, { 228, 129 }, { 229, 130 }, { 230, 127 },
+		{ 231, 146 }, { 235, 132 }, { 239, 141 }, { 240, 135 }, { 242, 180 }, { 243, 138 },
+		{ 248, 149 }, { 249, 152 }, { 251, 154 }, { 253, 158 }, { 258, 171 }, { 259, 172 },
+		{ 264, 177 }, { 266, 182 }, { 270, 183 }, { 271, 185 }, { 272, 186 }, { 273, 199 },
+		{ 276, 210 } };
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+		if (rows[i].linktype == linktype)
+			return rows[i].encap;
+	return 0;
+}
+
+static const char *interface_name(const struct l4_cap_packet *c)
+{
+	return c->interface && c->interface->name[0] ? c->interface->name : "unknown";
+}
 
 static void origin(struct l4_dissect *d, const struct l4_cap_packet *c)
 {
 	if (c->pcapng)
 		dis_u(d, SECTION, NULL, 0, c->section);
-	if (c->pcapng)
+	if (c->pcapng) {
 		dis_u(d, INTERFACE_ID, NULL, 0, c->interface_id);
+		const char *name = interface_name(c);
+		dis_s(d, INTERFACE_NAME, NULL, 0, name, (uint32_t)strlen(name));
+		if (c->interface && c->interface->description[0])
+			dis_s(d, INTERFACE_DESCR, NULL, 0, c->interface->description,
+			    (uint32_t)strlen(c->interface->description));
+	}
 	if (c->has_flags) {
 		dis_u(d, FLAGS, NULL, 0, c->flags);
 		dis_u(d, FLAGS_DIR, NULL, 0, c->flags & 3);
 		dis_u(d, FLAGS_RX, NULL, 0, c->flags >> 2 & 7);
 		dis_u(d, FLAGS_FCS, NULL, 0, c->flags >> 5 & 15);
 	}
-	dis_u(d, ENCAP, NULL, 0, c->linktype);
+	struct l4_item *i = dis_u(d, ENCAP, NULL, 0, 0);
+	if (i)
+		i->v.i = encapsulation(c->linktype);
 }
 
 static void times(struct l4_dissect *d, const struct l4_cap_packet *c)
@@ -118,6 +155,14 @@ static void list_protocols(struct l4_dissect *d, uint32_t item)
 	d->items[item].n = (uint32_t)(o - s);
 }
 
+/* "64 bytes on wire (512 bits)" */
+static char *size_text(char *o, uint32_t bytes, const char *where)
+{
+	o = fmt_str(fmt_dec(o, bytes), bytes == 1 ? " byte" : " bytes");
+	o = fmt_dec(fmt_str(fmt_str(o, where), " ("), bytes * (uint64_t)8);
+	return fmt_str(o, " bits)");
+}
+
 static void dissect_frame(struct l4_dissect *d, struct l4_view v)
 {
 	const struct l4_cap_packet *c = d->out.cap;
@@ -129,9 +174,13 @@ static void dissect_frame(struct l4_dissect *d, struct l4_view v)
 	char *o = dis_title_room(d);
 	if (o) {
 		o = fmt_dec(fmt_str(o, "Frame "), c->number);
-		o = fmt_dec(fmt_str(o, ": "), c->len);
-		o = fmt_dec(fmt_str(o, " bytes on wire, "), c->caplen);
-		*fmt_str(o, " bytes captured") = 0;
+		o = size_text(fmt_str(o, ": "), c->len, " on wire");
+		o = size_text(fmt_str(o, ", "), c->caplen, " captured");
+		if (c->pcapng) {
+			o = fmt_str(fmt_str(o, " on interface "), interface_name(c));
+			o = fmt_dec(fmt_str(o, ", id "), c->interface_id);
+		}
+		*o = 0;
 	}
 	uint32_t protocols = UINT32_MAX;
 	if (d->w_any) {
@@ -142,7 +191,6 @@ static void dissect_frame(struct l4_dissect *d, struct l4_view v)
 		dis_u(d, CAP_LEN, NULL, 0, c->caplen);
 		dis_u(d, MARKED, NULL, 0, 0);
 		dis_u(d, IGNORED, NULL, 0, 0);
-		dis_u(d, FILE_OFF, NULL, 0, c->offset);
 		if (c->comment)
 			dis_s(d, COMMENT, NULL, 0, c->comment,
 			    (uint32_t)strnlen(c->comment, c->comment_len));

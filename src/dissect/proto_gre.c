@@ -85,6 +85,11 @@ static void dissect_gre(struct l4_dissect *d, struct l4_view v)
 		if (!t)
 			col_hex(d, proto, 4);
 	}
+	const char *name = l4_value_name(l4_ethertype_names, proto);
+	dis_head(d, "Generic Routing Encapsulation (%s)",
+	    proto == 0x88be || proto == 0x22eb ? "ERSPAN"
+	    : name                             ? name
+					       : "Unknown");
 	dis_fixed(d, v, FLAGS, F_RECUR);
 	if (version == 1)
 		dis_u(d, F_ACK, h, 2, flags >> 7 & 1);
@@ -154,6 +159,8 @@ static void dissect_erspan(struct l4_dissect *d, struct l4_view v)
 		n = 20; /* with the platform's subheader */
 	dis_layer(d, v, n);
 	col_proto(d, "ERSPAN");
+	dis_head(d, "Encapsulated Remote Switch Packet ANalysis Type %s",
+	    version == 1 ? "II" : version == 2 ? "III" : "Unknown");
 	dis_fixed(d, v, E_VERSION, E_SPANID);
 	if (version != 1 && version != 2) {
 		dis_data(d, view_skip(v, 2));

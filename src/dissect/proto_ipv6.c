@@ -90,12 +90,10 @@ static void slaac(struct l4_dissect *d, unsigned row, unsigned row2, const uint8
 static void put_header(struct l4_dissect *d, struct l4_view v)
 {
 	const uint8_t *h = v.p;
-	if (d->all && d->out.n_items) {
-		char s[48], e[48];
-		*fmt_ip6(s, h + 8) = 0;
-		*fmt_ip6(e, h + 24) = 0;
-		dis_text(d, &d->items[d->out.n_items - 1],
-		    "Internet Protocol Version 6, Src: %s, Dst: %s", s, e);
+	char *o = dis_title_room(d);
+	if (o) {
+		o = fmt_ip6(fmt_str(o, "Internet Protocol Version 6, Src: "), h + 8);
+		*fmt_ip6(fmt_str(o, ", Dst: "), h + 24) = 0;
 	}
 	dis_fixed(d, v, VERSION, ADDR1);
 	host(d, SRC_HOST, h + 8);

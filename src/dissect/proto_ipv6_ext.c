@@ -134,6 +134,9 @@ static const struct l4_field rt_fields[] = {
 	[RT_DATA] = ROW("ipv6.routing.unknown_data", "Type-specific data", BYTES, NONE, WALK),
 };
 
+static const char *const rt_names[] = { "Source Route", "Nimrod", "Type 2", "RPL Source Route",
+	"Segment Routing" };
+
 static void dissect_routing(struct l4_dissect *d, struct l4_view v)
 {
 	if (!dis_has(d, v, 4)) {
@@ -143,6 +146,8 @@ static void dissect_routing(struct l4_dissect *d, struct l4_view v)
 	uint32_t n = (v.p[1] + 1u) * 8;
 	uint8_t type = v.p[2];
 	dis_layer(d, v, n);
+	dis_head(d, "Routing Header for IPv6 (%s)",
+	    type < sizeof rt_names / sizeof rt_names[0] ? rt_names[type] : "Unknown");
 	dis_fixed(d, v, RT_NXT, RT_LEN);
 	dis_u(d, RT_LEN_OCT, v.p + 1, 1, n);
 	dis_fixed(d, v, RT_TYPE, RT_LEFT);

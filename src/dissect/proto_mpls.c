@@ -21,6 +21,9 @@ static void dissect_mpls(struct l4_dissect *d, struct l4_view v)
 		dis_layer(d, v, 4);
 		if (!dis_has(d, v, 4))
 			return;
+		dis_head(d,
+		    "MultiProtocol Label Switching Header, Label: %u, Exp: %u, S: %u, TTL: %u",
+		    l4_get_u32(v.p) >> 12, v.p[2] >> 1 & 7, v.p[2] & 1, v.p[3]);
 		dis_fixed(d, v, LABEL, TTL);
 		bottom = v.p[2] & 1;
 		v = view_skip(v, 4);

@@ -33,6 +33,8 @@ static void dissect_ntp(struct l4_dissect *d, struct l4_view v)
 		col_clear(d);
 		col_fmt(d, "NTP Version %u, %s", v.p[0] >> 3 & 7, t);
 	}
+	dis_head(d, "Network Time Protocol (NTP Version %u, %s)", v.p[0] >> 3 & 7,
+	    l4_value_name(modes, mode));
 	dis_fixed(d, v, FLAGS, MODE);
 	if (mode >= 6) {
 		dis_data(d, view_skip(v, 1));

@@ -83,6 +83,7 @@ static void version_2(struct l4_dissect *d, struct l4_view v)
 {
 	const uint8_t *h = v.p;
 	dis_layer(d, v, 20);
+	dis_head(d, "Linux cooked capture v2");
 	if (!dis_has(d, v, 20))
 		return;
 	col_proto(d, "SLL");
@@ -109,6 +110,7 @@ static void dissect_sll(struct l4_dissect *d, struct l4_view v)
 	}
 	const uint8_t *h = v.p;
 	dis_layer(d, v, 16);
+	dis_head(d, "Linux cooked capture v1");
 	if (!dis_has(d, v, 16))
 		return;
 	col_proto(d, "SLL");

@@ -373,8 +373,11 @@ static void put_header(struct l4_dissect *d, struct l4_view v, const struct l4_t
 		o = fmt_dec(fmt_str(o, "Transmission Control Protocol, Src Port: "), d->sport);
 		o = fmt_dec(fmt_str(o, ", Dst Port: "), d->dport);
 		o = fmt_dec(fmt_str(o, ", Seq: "), t->seq - t->base_seq);
-		o = fmt_dec(fmt_str(o, ", Ack: "), t->flags & TH_ACK ? t->ack - t->base_ack : 0);
-		*fmt_dec(fmt_str(o, ", Len: "), t->seglen) = 0;
+		if (t->flags & TH_ACK && t->hlen >= 20)
+			o = fmt_dec(fmt_str(o, ", Ack: "), t->ack - t->base_ack);
+		if (t->have_seglen)
+			o = fmt_dec(fmt_str(o, ", Len: "), t->seglen);
+		*o = 0;
 	}
 	dis_fixed(d, v, SRCPORT, PORT2);
 	if (c) {
@@ -535,6 +538,12 @@ static void info_start(struct l4_dissect *d, const struct l4_tcp_hdr *t,
 static void short_header(struct l4_dissect *d, struct l4_view v)
 {
 	/* ICMP quotes at least eight bytes: ports and sequence number. */
+	char *o = v.cap >= 4 ? dis_title_room(d) : NULL;
+	if (o) {
+		o = fmt_dec(
+		    fmt_str(o, "Transmission Control Protocol, Src Port: "), l4_get_u16(v.p));
+		*fmt_dec(fmt_str(o, ", Dst Port: "), l4_get_u16(v.p + 2)) = 0;
+	}
 	dis_fixed(d, v, SRCPORT, PORT2);
 	if (v.cap >= 4) {
 		d->sport = l4_get_u16(v.p);

@@ -127,9 +127,11 @@ static void dissect_udp(struct l4_dissect *d, struct l4_view v)
 		col_str(d, " → ");
 		col_dec(d, d->dport);
 	}
-	if (d->all && d->out.n_items)
-		dis_text(d, &d->items[d->out.n_items - 1],
-		    "User Datagram Protocol, Src Port: %u, Dst Port: %u", d->sport, d->dport);
+	char *o = dis_title_room(d);
+	if (o) {
+		o = fmt_dec(fmt_str(o, "User Datagram Protocol, Src Port: "), d->sport);
+		*fmt_dec(fmt_str(o, ", Dst Port: "), d->dport) = 0;
+	}
 	dis_fixed(d, v, SRCPORT, LENGTH);
 	bool jumbo = len == 0 && d->net_src.kind == L4_AK_IP6; /* RFC 2675 4 */
 	if (jumbo)

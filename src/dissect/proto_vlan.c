@@ -30,6 +30,8 @@ static void dissect_vlan(struct l4_dissect *d, struct l4_view v)
 		col_fmt(d, "PRI: %u  DEI: %u  ID: %u", tci >> 13, tci >> 12 & 1, tci & 0xfff);
 	}
 	uint32_t layer = d->out.n_layers;
+	dis_head(d, "802.1Q Virtual LAN, PRI: %u, DEI: %u, ID: %u", tci >> 13, tci >> 12 & 1,
+	    tci & 0xfff);
 	dis_fixed(d, v, PRIORITY, ID);
 	struct l4_view next = view_skip(v, 4);
 	uint32_t outer = d->net_len;
@@ -83,9 +85,12 @@ static void dissect_ad(struct l4_dissect *d, struct l4_view v)
 {
 	dis_layer(d, v, 4);
 	col_proto(d, "802.1ad");
-	dis_fixed(d, v, AD_PRIORITY, AD_ID);
-	if (!dis_has(d, v, 4))
+	if (!dis_has(d, v, 4)) {
+		dis_fixed(d, v, AD_PRIORITY, AD_ID);
 		return;
+	}
+	dis_head(d, "IEEE 802.1ad, ID: %u", l4_get_u16(v.p) & 0xfffu);
+	dis_fixed(d, v, AD_PRIORITY, AD_ID);
 	struct l4_view next = view_skip(v, 4);
 	uint32_t outer = d->net_len;
 	const uint8_t *outer_at = d->net_at;

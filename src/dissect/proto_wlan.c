@@ -73,6 +73,7 @@ static void dissect_radiotap(struct l4_dissect *d, struct l4_view v)
 	if (!dis_has(d, v, 8))
 		return;
 	uint32_t n = (uint32_t)(v.p[2] | v.p[3] << 8);
+	dis_head(d, "Radiotap Header v%u, Length %u", v.p[0], n);
 	dis_fixed(d, v, RT_VERSION, RT_VERSION);
 	dis_u(d, RT_LENGTH, v.p + 2, 2, n);
 	if (n < 8 || !dis_has(d, v, n))
