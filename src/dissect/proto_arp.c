@@ -109,8 +109,11 @@ static void title(struct l4_dissect *d, uint16_t op, bool gratuitous, bool probe
 	const char *name = op < sizeof names / sizeof names[0] ? names[op] : NULL;
 	if (!name)
 		return;
-	dis_head(d, "Address Resolution Protocol (%s%s)", gratuitous && op == 1 ? "ARP Announcement"
-	    : probe ? "ARP Probe" : name, "");
+	dis_head(d, "Address Resolution Protocol (%s%s)",
+	    gratuitous && op == 1 ? "ARP Announcement"
+	    : probe               ? "ARP Probe"
+				  : name,
+	    "");
 }
 
 static void dissect_arp(struct l4_dissect *d, struct l4_view v)

@@ -651,8 +651,8 @@ static void message(struct l4_dissect *d, struct l4_view v, bool mdns, uint32_t 
 	if (cols(d))
 		info(d, id, f);
 	if (titled)
-		dis_text(d, &d->items[titled - 1], "%s (%s)",
-		    l4_dissectors[d->cur]->proto.title, f >> 15 ? "response" : "query");
+		dis_text(d, &d->items[titled - 1], "%s (%s)", l4_dissectors[d->cur]->proto.title,
+		    f >> 15 ? "response" : "query");
 	dis_fixed(d, v, ID, ID);
 	put_flags(d, h + 2);
 	dis_fixed(d, v, QUERIES, ADDITIONAL);

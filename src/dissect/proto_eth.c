@@ -84,8 +84,9 @@ static const struct l4_field fields[] = {
 	[FCS_BAD] = EVENT("eth.fcs_bad", "Bad checksum", ERROR),
 };
 
-/* v: the frame from its first byte; used: bytes of it that header and payload took. */
-static void trailer(struct l4_dissect *d, struct l4_view v, uint32_t used)
+/* v: the frame from its first byte; used: bytes of it that header and payload took. A frame that
+ * came in a tunnel has no check sequence. */
+static void trailer(struct l4_dissect *d, struct l4_view v, uint32_t used, bool inner)
 {
 	if (used >= v.len || !d->w_any)
 		return;
@@ -95,13 +96,13 @@ static void trailer(struct l4_dissect *d, struct l4_view v, uint32_t used)
 		dis_p(d, PADDING, t.p, pad);
 		t = view_skip(t, pad);
 	}
-	int fcs = d->out.cap->fcs_len;
+	int fcs = inner ? 0 : d->out.cap->fcs_len;
 	bool has = false;
 	if (t.cap >= 4 && t.cap == t.len && fcs != 0) {
 		has = fcs == 4;
 		/* A frame of full length with a trailer: the last four bytes are taken for it. */
 		if (!has)
-			has = v.len >= 64;
+			has = d->out.cap->len >= 64;
 	}
 	uint32_t n = has ? t.cap - 4 : t.cap;
 	if (n)
@@ -122,12 +123,13 @@ static void dissect_eth(struct l4_dissect *d, struct l4_view v)
 	}
 	const uint8_t *h = v.p;
 	uint16_t type = l4_get_u16(h + 12);
-	dis_layer(d, v, 14);
 	/* FabricPath's addresses are none of Ethernet's. */
 	if (type == 0x8903) {
-		dis_call(d, PROTO_cfp, view_skip(v, 14));
+		dis_mark(d, PROTO_eth, v);
+		dis_call(d, PROTO_cfp, v);
 		return;
 	}
+	dis_layer(d, v, 14);
 	d->dl_src = (struct l4_net){ L4_AK_MAC, h + 6 };
 	d->dl_dst = (struct l4_net){ L4_AK_MAC, h };
 	dis_net(d, L4_AK_MAC, h + 6, h);
@@ -178,7 +180,7 @@ static void dissect_eth(struct l4_dissect *d, struct l4_view v)
 	d->net_at = saved_at;
 	/* The trailer belongs to this layer again. */
 	uint32_t items = d->out.n_items;
-	trailer(d, v, used);
+	trailer(d, v, used, layer > 2);
 	for (; items < d->out.n_items; items++)
 		d->items[items].layer = (uint8_t)(layer - 1);
 }

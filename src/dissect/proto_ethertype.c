@@ -43,10 +43,12 @@ void l4_link_ethertype(struct l4_dissect *d, uint16_t type, struct l4_view v)
 
 uint32_t l4_link_padding(const struct l4_dissect *d, struct l4_view t)
 {
-	uint32_t used = d->source ? 60 : (uint32_t)(t.p - d->out.cap->data);
-	uint32_t pad = used < 60 ? 60 - used : 0;
-	if (pad > t.len)
-		pad = t.len;
+	/* Wireshark judges by the length of the whole packet, whatever is around this frame; one
+	 * below the least length was not filled up. */
+	uint32_t whole = d->out.cap->len;
+	if (whole < 60 || t.len > whole || whole - t.len >= 60)
+		return 0;
+	uint32_t pad = 60 - (whole - t.len);
 	if (pad > t.cap)
 		return 0;
 	for (uint32_t i = 0; i < pad; i++)

@@ -160,7 +160,9 @@ static void dissect_erspan(struct l4_dissect *d, struct l4_view v)
 	dis_layer(d, v, n);
 	col_proto(d, "ERSPAN");
 	dis_head(d, "Encapsulated Remote Switch Packet ANalysis Type %s",
-	    version == 1 ? "II" : version == 2 ? "III" : "Unknown");
+	    version == 1   ? "II"
+	    : version == 2 ? "III"
+			   : "Unknown");
 	dis_fixed(d, v, E_VERSION, E_SPANID);
 	if (version != 1 && version != 2) {
 		dis_data(d, view_skip(v, 2));

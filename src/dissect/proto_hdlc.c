@@ -44,6 +44,7 @@ static const struct l4_field fr_fields[] = {
 static void dissect_fr(struct l4_dissect *d, struct l4_view v)
 {
 	dis_layer(d, v, 2);
+	dis_head(d, "Frame Relay");
 	col_proto(d, "FR");
 	if (!dis_has(d, v, 4))
 		return;
@@ -52,7 +53,10 @@ static void dissect_fr(struct l4_dissect *d, struct l4_view v)
 	/* The address goes on until a byte with its last bit set (Q.922 3.3). */
 	do {
 		uint8_t b = h[at];
-		dlci = at == 0 ? b >> 2u : at == 1 ? dlci << 4 | b >> 4u : dlci << 7 | b >> 1u;
+		dlci = at == 0               ? b >> 2u
+		       : at == 1             ? dlci << 4 | b >> 4u
+		       : at == 2 && !(b & 1) ? dlci << 7 | b >> 1u
+					     : dlci << 6 | b >> 2u;
 	} while (!(h[at++] & 1) && at < 4);
 	dis_u(d, F_DLCI, h, at, dlci);
 	if (!dis_has(d, v, at + 2))

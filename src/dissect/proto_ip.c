@@ -109,7 +109,8 @@ static void host(struct l4_dissect *d, unsigned row, const uint8_t *p)
 		dis_s(d, row, p, 4, t, (uint32_t)(fmt_ip4(t, p) - t));
 }
 
-static void put_header(struct l4_dissect *d, struct l4_view v, uint32_t len)
+/* beyond: the total length goes past the end of the packet. */
+static void put_header(struct l4_dissect *d, struct l4_view v, uint32_t len, bool beyond)
 {
 	const uint8_t *h = v.p;
 	char *o = dis_title_room(d);
@@ -121,6 +122,8 @@ static void put_header(struct l4_dissect *d, struct l4_view v, uint32_t len)
 	dis_u(d, HDR_LEN, h, 1, (h[0] & 15u) * 4);
 	dis_fixed(d, v, DSFIELD, ECN);
 	dis_u(d, LEN, h + 2, 2, len);
+	if (beyond)
+		dis_expert(d, BOGUS_LEN);
 	dis_fixed(d, v, ID, FLAGS_MF);
 	dis_fixed(d, v, FRAG_OFFSET, CHECKSUM);
 	uint32_t hlen = (h[0] & 15u) * 4;
@@ -198,6 +201,7 @@ static void dissect_ip(struct l4_dissect *d, struct l4_view v)
 			    d, "Bogus IP length (%u, less than header length %u)", ip_len, hlen);
 		return;
 	}
+	bool beyond = ip_len > v.len && !d->quoted;
 	v = view_cut(v, ip_len);
 	if (d->net_at == h)
 		d->net_len = v.len;
@@ -207,7 +211,7 @@ static void dissect_ip(struct l4_dissect *d, struct l4_view v)
 	if (d->connections && !d->quoted)
 		l4_conv_count_ip(d);
 	if (d->w_any)
-		put_header(d, v, ip_len);
+		put_header(d, v, ip_len, beyond);
 	if (hlen > 20) {
 		dis_layer_len(d, layer, hlen);
 		if (d->w_any && !dis_ip_options(d, v, hlen, IP_OPTION_FIRST))

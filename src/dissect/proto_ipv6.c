@@ -126,7 +126,7 @@ static void dissect_ipv6(struct l4_dissect *d, struct l4_view v)
 		return;
 	}
 	uint32_t plen = l4_get_u16(h + 4);
-	bool exceeds = plen > v.len - 40;
+	bool exceeds = plen + 40 > v.len;
 	if (plen || h[6] == 59 || v.len < 65576)
 		v = view_cut(v, plen || h[6] != 0 ? 40 + plen : v.len);
 	if (d->net_at == h)

@@ -12,11 +12,24 @@ static const struct l4_field fields[] = {
 	[TTL] = ROW("mpls.ttl", "MPLS TTL", U32, DEC, AT(24, 8), .def = 64),
 };
 
+static void carried(struct l4_dissect *d, struct l4_view v)
+{
+	if (v.p[0] >> 4 == 4)
+		dis_call(d, PROTO_ip, v);
+	else if (v.p[0] >> 4 == 6)
+		dis_call(d, PROTO_ipv6, v);
+	else if (v.p[0] >> 4 == 0 && v.cap >= 18)
+		dis_call(d, PROTO_eth, view_skip(v, 4));
+	else
+		dis_data(d, v);
+}
+
 static void dissect_mpls(struct l4_dissect *d, struct l4_view v)
 {
 	col_proto(d, "MPLS");
 	col_clear(d);
 	col_str(d, "MPLS Label Switched Packet");
+	const uint8_t *stack = v.p;
 	for (bool bottom = false; !bottom;) {
 		dis_layer(d, v, 4);
 		if (!dis_has(d, v, 4))
@@ -34,14 +47,18 @@ static void dissect_mpls(struct l4_dissect *d, struct l4_view v)
 		dis_has(d, v, 1);
 		return;
 	}
-	if (v.p[0] >> 4 == 4)
-		dis_call(d, PROTO_ip, v);
-	else if (v.p[0] >> 4 == 6)
-		dis_call(d, PROTO_ipv6, v);
-	else if (v.p[0] >> 4 == 0 && v.cap >= 18)
-		dis_call(d, PROTO_eth, view_skip(v, 4));
-	else
-		dis_data(d, v);
+	/* What the packet behind the labels says of its length holds for the link as well. */
+	bool outer = d->net_at == stack;
+	uint32_t labels = (uint32_t)(v.p - stack);
+	if (outer) {
+		d->net_at = v.p;
+		d->net_len = v.len;
+	}
+	carried(d, v);
+	if (outer) {
+		d->net_at = stack;
+		d->net_len += labels;
+	}
 }
 
 static const struct l4_binding bindings[] = { { "ethertype", 0x8847 }, { "ethertype", 0x8848 },

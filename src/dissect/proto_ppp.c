@@ -20,6 +20,12 @@ static const struct l4_field fields[] = {
 
 static void dissect_ppp(struct l4_dissect *d, struct l4_view v)
 {
+	/* Cisco HDLC framing, which BSD calls PPP as well */
+	if (d->out.n_layers == 1 && v.cap >= 4 && (v.p[0] == 0x0f || v.p[0] == 0x8f)) {
+		dis_mark(d, PROTO_ppp, v);
+		dis_call(d, PROTO_chdlc, v);
+		return;
+	}
 	dis_layer(d, v, 2);
 	col_proto(d, "PPP");
 	if (!dis_has(d, v, 1))
@@ -30,12 +36,6 @@ static void dissect_ppp(struct l4_dissect *d, struct l4_view v)
 		dis_u(d, ADDRESS, h, 1, h[0]);
 		dis_u(d, CONTROL, h + 1, 1, h[1]);
 		at = 2;
-	} else if (d->out.cap->linktype == L4_LINK_PPP_HDLC && d->out.n_layers == 2 && v.cap >= 4 &&
-		   (h[0] == 0x0f || h[0] == 0x8f)) {
-		/* Cisco HDLC framing, which BSD calls PPP as well */
-		d->out.n_layers--;
-		dis_call(d, PROTO_chdlc, v);
-		return;
 	}
 	if (!dis_has(d, v, at + 1))
 		return;

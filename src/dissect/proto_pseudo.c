@@ -140,3 +140,78 @@ const struct l4_dissector l4_dis_pktdata = {
 	.proto = PROTO_INIT("pcap_pktdata", "Packet data", "", pktdata_fields, 0, NULL),
 	.run = dissect_pktdata,
 };
+
+enum { PPI, PPI_VERSION, PPI_FLAGS, PPI_LENGTH, PPI_DLT };
+
+static const struct l4_field ppi_fields[] = {
+	[PPI] = ROW0("ppi", "PPI", 64),
+	[PPI_VERSION] = ROW("ppi.version", "Version", U8, DEC, AT(0, 8)),
+	[PPI_FLAGS] = ROW("ppi.flags", "Flags", U8, HEX, AT(8, 8)),
+	[PPI_LENGTH] = ROW("ppi.length", "Header length", U16, DEC, WALK),
+	[PPI_DLT] = ROW("ppi.dlt", "DLT", U32, DEC, WALK),
+};
+
+/* Per-packet information: a header, fields of its own, and a packet of another link type. */
+static void dissect_ppi(struct l4_dissect *d, struct l4_view v)
+{
+	dis_layer(d, v, 8);
+	col_proto(d, "PPI");
+	if (!dis_has(d, v, 8))
+		return;
+	uint32_t n = (uint32_t)(v.p[2] | v.p[3] << 8), dlt = le32(v.p + 4);
+	dis_head(d, "PPI version %u, %u bytes", v.p[0], n);
+	dis_fixed(d, v, PPI_VERSION, PPI_FLAGS);
+	dis_u(d, PPI_LENGTH, v.p + 2, 2, n);
+	dis_u(d, PPI_DLT, v.p + 4, 4, dlt);
+	if (n < 8 || !dis_has(d, v, n))
+		return;
+	struct l4_view next = view_skip(v, n);
+	dis_mark(d, PROTO_pktdata, next);
+	uint8_t id = dlt < sizeof d->by_linktype ? d->by_linktype[dlt] : PROTO_NONE;
+	if (id != PROTO_NONE && id != PROTO_ppi)
+		dis_call(d, id, next);
+	else
+		dis_data(d, next);
+}
+
+static const struct l4_binding ppi_bindings[] = { { "linktype", 192 }, { NULL, 0 } };
+
+const struct l4_dissector l4_dis_ppi = {
+	.proto = PROTO_INIT("ppi", "Per-Packet Information", "PPI", ppi_fields, 64, ppi_bindings),
+	.run = dissect_ppi,
+};
+
+enum { JUN, JUN_MAGIC, JUN_EXT };
+
+static const struct l4_field juniper_fields[] = {
+	[JUN] = ROW0("juniper", "Juniper Ethernet", 32),
+	[JUN_MAGIC] = ROW("juniper.magic-number", "Magic Number", U24, HEX, AT(0, 24)),
+	[JUN_EXT] = ROW("juniper.ext_total_len", "Extension(s) Total length", U16, DEC, WALK),
+};
+
+/* What Juniper's routers put before an Ethernet frame. */
+static void dissect_juniper(struct l4_dissect *d, struct l4_view v)
+{
+	dis_mark(d, PROTO_juniper, v);
+	if (!dis_has(d, v, 4))
+		return;
+	dis_fixed(d, v, JUN_MAGIC, JUN_MAGIC);
+	uint32_t at = 4;
+	if (v.p[3] & 0x80) {
+		if (!dis_has(d, v, 6))
+			return;
+		uint32_t n = l4_get_u16(v.p + 4);
+		dis_u(d, JUN_EXT, v.p + 4, 2, n);
+		at = 6 + n;
+	}
+	if (dis_has(d, v, at))
+		dis_call(d, PROTO_eth, view_skip(v, at));
+}
+
+static const struct l4_binding juniper_bindings[] = { { "linktype", 178 }, { NULL, 0 } };
+
+const struct l4_dissector l4_dis_juniper = {
+	.proto = PROTO_INIT(
+	    "juniper", "Juniper Ethernet", "Juniper", juniper_fields, 32, juniper_bindings),
+	.run = dissect_juniper,
+};

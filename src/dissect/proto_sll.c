@@ -15,7 +15,9 @@ enum {
 	UNUSED,
 	LTYPE,
 	GRETYPE,
-	ETYPE
+	ETYPE,
+	PADDING,
+	TRAILER
 };
 
 static const struct l4_value pkttypes[] = { { 0, "Unicast to us" }, { 1, "Broadcast" },
@@ -36,6 +38,8 @@ static const struct l4_field fields[] = {
 	[LTYPE] = ROW("sll.ltype", "Protocol", U16, HEX, WALK),
 	[GRETYPE] = ROW("sll.gretype", "Protocol", U16, HEX, WALK),
 	[ETYPE] = ROW("sll.etype", "Protocol", U16, HEX, WALK, .values = l4_ethertype_names),
+	[PADDING] = ROW("eth.padding", "Padding", BYTES, NONE, WALK),
+	[TRAILER] = ROW("sll.trailer", "Trailer", BYTES, NONE, WALK),
 };
 
 static void source(struct l4_dissect *d, const uint8_t *p, uint16_t halen)
@@ -59,6 +63,27 @@ static void source(struct l4_dissect *d, const uint8_t *p, uint16_t halen)
 		dis_p(d, UNUSED, p + halen, 8u - halen);
 }
 
+/* The payload of an EtherType, and what stands behind it. */
+static void with_trailer(struct l4_dissect *d, uint16_t type, struct l4_view next)
+{
+	uint32_t layer = d->out.n_layers;
+	d->net_at = next.p;
+	d->net_len = next.len;
+	l4_link_ethertype(d, type, next);
+	if (d->net_len >= next.len || !d->w_any)
+		return;
+	uint32_t items = d->out.n_items;
+	struct l4_view t = view_skip(next, d->net_len);
+	uint32_t pad = l4_link_padding(d, t);
+	if (pad)
+		dis_p(d, PADDING, t.p, pad);
+	t = view_skip(t, pad);
+	if (t.cap)
+		dis_p(d, TRAILER, t.p, t.cap);
+	for (; items < d->out.n_items; items++)
+		d->items[items].layer = (uint8_t)(layer - 1);
+}
+
 static void payload(struct l4_dissect *d, uint16_t type, uint16_t hatype, const uint8_t *at,
     struct l4_view next, unsigned row)
 {
@@ -75,7 +100,7 @@ static void payload(struct l4_dissect *d, uint16_t type, uint16_t hatype, const 
 			dis_data(d, next);
 	} else {
 		dis_u(d, row, at, 2, type);
-		l4_link_ethertype(d, type, next);
+		with_trailer(d, type, next);
 	}
 }
 
@@ -97,7 +122,7 @@ static void version_2(struct l4_dissect *d, struct l4_view v)
 	source(d, h + 12, h[11]);
 	struct l4_view next = view_skip(v, 20);
 	if (type >= 1536 && hatype != 778)
-		l4_link_ethertype(d, type, next);
+		with_trailer(d, type, next);
 	else
 		payload(d, type, hatype, h, next, ETYPE);
 }

@@ -176,14 +176,24 @@ const struct l4_dissector l4_dis_vntag = {
 
 static const struct l4_field cfp_fields[] = { ROW0("cfp", "Cisco FabricPath", 128) };
 
-/* FabricPath puts its own addresses and a tag of type 0x8903 before an ordinary frame; the outer
- * Ethernet dissector has already read the first fourteen bytes. */
+/* FabricPath puts its own addresses and a tag of type 0x8903 before an ordinary frame, and a check
+ * sequence behind. */
 static void dissect_cfp(struct l4_dissect *d, struct l4_view v)
 {
-	dis_layer(d, v, 2);
-	if (!dis_has(d, v, 2))
+	dis_layer(d, v, 16);
+	if (!dis_has(d, v, 16) || v.len < 20)
 		return;
-	dis_call(d, PROTO_eth, view_skip(v, 2));
+	const uint8_t *h = v.p;
+	char dst[20];
+	if (h[0] & 1)
+		*fmt_mac(dst, h) = 0;
+	else
+		snprintf(dst, sizeof dst, "%03x.%02x.%04x", (h[1] & 15u) << 8 | h[2], h[3],
+		    l4_get_u16(h + 4));
+	dis_head(d, "Cisco FabricPath, Src: %03x.%02x.%04x, Dst: %s", (h[7] & 15u) << 8 | h[8],
+	    h[9], l4_get_u16(h + 10), dst);
+	struct l4_view inner = view_skip(v, 16);
+	dis_call(d, PROTO_eth, view_cut(inner, inner.len - 4));
 	d->net_len = v.len;
 }
 

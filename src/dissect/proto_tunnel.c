@@ -244,3 +244,36 @@ const struct l4_dissector l4_dis_esp = {
 	    "esp", "Encapsulating Security Payload", "ESP", esp_fields, 64, esp_bindings),
 	.run = dissect_esp,
 };
+
+static const struct l4_field teredo_fields[] = { ROW0(
+    "teredo", "Teredo IPv6 over UDP tunneling", 0) };
+
+/* RFC 4380 5.1.1: authentication and origin indications may stand before the IPv6 packet. */
+static void dissect_teredo(struct l4_dissect *d, struct l4_view v)
+{
+	dis_layer(d, v, 0);
+	col_proto(d, "Teredo");
+	struct l4_view next = v;
+	if (next.cap >= 4 && l4_get_u16(next.p) == 1) {
+		uint32_t n = 4u + next.p[2] + next.p[3] + 8 + 1;
+		if (!dis_has(d, next, n))
+			return;
+		next = view_skip(next, n);
+	}
+	if (next.cap >= 2 && l4_get_u16(next.p) == 0) {
+		if (!dis_has(d, next, 8))
+			return;
+		next = view_skip(next, 8);
+	}
+	if (next.cap && next.p[0] >> 4 == 6)
+		dis_call(d, PROTO_ipv6, next);
+	else
+		dis_data(d, next);
+}
+
+static const struct l4_binding teredo_bindings[] = { { "udp.port", 3544 }, { NULL, 0 } };
+
+const struct l4_dissector l4_dis_teredo = {
+	.proto = PROTO_INIT("teredo", "Teredo", "Teredo", teredo_fields, 0, teredo_bindings),
+	.run = dissect_teredo,
+};
