@@ -47,6 +47,7 @@ static void test_bytes(void **state)
 	} rows[] = {
 		{ "raw(hex=00ff10)", "00ff10" },
 		{ "\"a\\n\\x00\\\"\"", "610a0022" },
+		{ "raw(hex=ff,zeros=3)/\"x\"", "ff000000 78" },
 		/* RFC 793 header, data offset 10 words with the four options of a SYN */
 		{ "tcp(sport=1,dport=2,seq=3,ack=4,flags=S,window=5,chksum=0xabcd,"
 		  "options=[mss(1460),sackok,ts(1,0),ws(7)])",

@@ -70,29 +70,33 @@ const struct l4_field *l4_craft_field(const struct l4_proto *p, const char *name
 	return f ? f : craft_form_field(p, name, -1, &form);
 }
 
-/* Edits from a to b: insert, delete, replace, each 1 (Levenshtein), on two rows. */
+/* Edits from a to b: insert, delete, replace, exchange two neighbours, each 1 (optimal string
+ * alignment), on three rows. */
 static unsigned distance(const char *a, const char *b)
 {
-	unsigned row[64];
+	unsigned rows[3][64];
 	size_t n = strlen(b);
 	if (n >= 63 || strlen(a) >= 63)
 		return 99;
 	for (unsigned j = 0; j <= n; j++)
-		row[j] = j;
-	for (unsigned i = 1; a[i - 1]; i++) {
-		unsigned diag = row[0];
+		rows[0][j] = j;
+	unsigned i = 1;
+	for (; a[i - 1]; i++) {
+		unsigned *row = rows[i % 3], *last = rows[(i + 2) % 3], *older = rows[(i + 1) % 3];
 		row[0] = i;
 		for (size_t j = 1; j <= n; j++) {
-			unsigned best = diag + (a[i - 1] != b[j - 1]);
-			diag = row[j];
-			if (row[j] + 1 < best)
-				best = row[j] + 1;
+			unsigned best = last[j - 1] + (a[i - 1] != b[j - 1]);
+			if (last[j] + 1 < best)
+				best = last[j] + 1;
 			if (row[j - 1] + 1 < best)
 				best = row[j - 1] + 1;
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+			    older[j - 2] + 1 < best)
+				best = older[j - 2] + 1;
 			row[j] = best;
 		}
 	}
-	return row[n];
+	return rows[(i - 1) % 3][n];
 }
 
 /* The three nearest of at most 1 + length / 2 edits, nearest first. */

@@ -232,7 +232,7 @@ static bool raw(struct parser *s, const char *at)
 				return false;
 		} else {
 			struct word w = expr_word(s);
-			if (!expr_expect(s, '=', "in raw(hex=..., link=...)"))
+			if (!expr_expect(s, '=', "in raw(hex=..., zeros=..., link=...)"))
 				return false;
 			if (word_is(w, "hex")) {
 				if (!expr_choice(s, expr_hex))
@@ -241,9 +241,14 @@ static bool raw(struct parser *s, const char *at)
 				if (!expr_number(s, expr_word(s), 65534, &v))
 					return false;
 				l->link = (uint32_t)v;
+			} else if (word_is(w, "zeros")) {
+				if (!expr_number(s, expr_word(s), 65535, &v) ||
+				    !expr_add_zeros(s, v))
+					return false;
 			} else {
-				return expr_fail(s, w.p, "raw has no '%.*s'; expected hex or link",
-				    (int)w.n, w.p);
+				return expr_fail(s, w.p,
+				    "raw has no '%.*s'; expected hex, zeros or link", (int)w.n,
+				    w.p);
 			}
 		}
 		expr_take(s, ',');
