@@ -36,7 +36,6 @@ static const struct row rows[] = {
 	{ "tcp_abort_on_overflow", K_BOOL, AT(abort_on_overflow), 0 },
 	{ "tcp_autocorking", K_BOOL, AT(autocorking), 0 },
 	{ "tcp_moderate_rcvbuf", K_BOOL, AT(moderate_rcvbuf), 0 },
-	{ "tcp_mtu_probing", K_BOOL, AT(mtu_probing), 0 },
 	{ "tcp_frto", K_BOOL, AT(frto), 0 },
 	{ "tcp_early_retrans", K_BOOL, AT(early_tlp), 0 },
 	{ "tcp_tw_reuse", K_BOOL, AT(tw_reuse), 0 },
@@ -59,6 +58,7 @@ static const struct row rows[] = {
 	{ "net.core.somaxconn", K_U32, AT(somaxconn), 0 },
 	{ "somaxconn", K_U32, AT(somaxconn), 0 },
 	{ "route.min_pmtu", K_U16, AT(pmtu_floor), 0 },
+	{ "l4.mtu_base", K_U16, AT(mtu_base), 0 },
 	/* FreeBSD, without net.inet.tcp. */
 	{ "sack.enable", K_BOOL, AT(sack), 0 },
 	{ "recvspace", K_SIZE, AT(rcvbuf_default), 0 },
@@ -224,9 +224,9 @@ static int set_special(struct l4_settings *s, const char *full, const char *name
 		c->port_high = (uint16_t)b;
 		return 1;
 	}
-	static const char *const numeric[] = { "tcp_fastopen", "tcp_recovery", "rfc1323",
-		"delayed_ack", "fastopen.client_enable", "fastopen.server_enable", "ip_default_ttl",
-		"icmp_echo_ignore_all", "icmp_ratelimit", "tcp_max_syn_backlog",
+	static const char *const numeric[] = { "tcp_fastopen", "tcp_mtu_probing", "tcp_recovery",
+		"rfc1323", "delayed_ack", "fastopen.client_enable", "fastopen.server_enable",
+		"ip_default_ttl", "icmp_echo_ignore_all", "icmp_ratelimit", "tcp_max_syn_backlog",
 		"tcp_max_tw_buckets", "mtu", "seed", "tso", "tcp_base_mss" };
 	bool known = false;
 	for (size_t i = 0; i < sizeof(numeric) / sizeof(numeric[0]); i++)
@@ -238,6 +238,10 @@ static int set_special(struct l4_settings *s, const char *full, const char *name
 		return L4_EINVAL;
 	if (!strcmp(name, "tcp_fastopen"))
 		c->fastopen = (uint16_t)v;
+	else if (!strcmp(name, "tcp_mtu_probing")) /* Linux's 2: from tcp_base_mss upwards */
+		c->mtu_probing = v, c->mtu_base = v == 2 ? (s->base_mss ? s->base_mss : 1024) : 0;
+	else if (!strcmp(name, "tcp_base_mss"))
+		s->base_mss = (uint16_t)v, c->mtu_base = c->mtu_base ? (uint16_t)v : 0;
 	else if (!strcmp(name, "tcp_recovery"))
 		c->rack = v & 1;
 	else if (!strcmp(name, "rfc1323"))

@@ -22,7 +22,8 @@ struct l4_settings {
 	uint32_t mtu;
 	bool mtu_set;
 	uint64_t seed;
-	bool tso; /* the host hands down segments of up to 64 KiB, cut here */
+	uint16_t base_mss; /* tcp_base_mss, for tcp_mtu_probing=2 */
+	bool tso;          /* the host hands down segments of up to 64 KiB, cut here */
 	struct l4_host_config host;
 };
 

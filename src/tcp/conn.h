@@ -780,6 +780,7 @@ uint8_t l4_ecn_codepoint(const struct l4_tcp *c, bool new_data);
 void l4_ecn_negotiated(struct l4_tcp *c, bool classic, bool accecn, uint8_t syn_ect);
 void l4_pmtu_reduced(struct l4_tcp *c, uint32_t mtu, l4_time now);
 void l4_pmtu_on_rto(struct l4_tcp *c, l4_time now);
+void l4_pmtu_start(struct l4_tcp *c); /* the connection is established */
 uint32_t l4_pmtu_probe_len(const struct l4_tcp *c, uint32_t avail, uint32_t wnd, l4_time now);
 void l4_pmtu_probe_sent(struct l4_tcp *c, uint32_t len);
 void l4_pmtu_probe_acked(struct l4_tcp *c);

@@ -87,6 +87,7 @@ void l4_tcp_established(struct l4_tcp *c, l4_time now)
 		l4_tcp_disarm(c, L4_TIMER_RTX);
 	c->backoff = c->retransmits = 0;
 	c->first_rtx_time = 0;
+	l4_pmtu_start(c);
 	l4_tcp_sync_mss(c);
 	c->rcv_mss = c->advmss < 536 ? c->advmss : 536;
 	/* RFC 6928; RFC 5681 3.1: one segment if the SYN had to be sent again */

@@ -580,7 +580,7 @@ static int pull_new(struct l4_tcp *c, struct l4_seg_out *o, uint32_t max, l4_tim
 	uint32_t segs = (len + mss - 1) / mss;
 	c->burst_left = segs >= c->burst_left ? 0 : (uint16_t)(c->burst_left - segs);
 	if ((l4_seq_gt(c->push_seq, c->snd_nxt) && l4_seq_leq(c->push_seq, end)) ||
-	    end == c->snd_end || (c->burst_left == 0 && c->burst_multi) ||
+	    end == c->snd_end || (c->burst_left == 0 && c->burst_multi && !probe) ||
 	    l4_sndbuf_ends_record(c, end))
 		o->h.flags |= L4_TCPF_PSH;
 	bool fin = fin_waits && end == c->snd_end;

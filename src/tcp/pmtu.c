@@ -22,6 +22,8 @@ void l4_pmtu_reduced(struct l4_tcp *c, uint32_t mtu, l4_time now)
 	uint32_t floor = l4_addr_is_ip4(&c->remote.addr) ? c->ts->cfg.pmtu_floor : 1280;
 	if (mtu < floor)
 		mtu = floor;
+	if (c->mtu_probe_size && mtu < c->mtu_probe_size)
+		c->mtu_search_high = (uint16_t)mtu; /* the router speaks of the probe */
 	if (!c->pmtu || mtu >= c->pmtu)
 		return;
 	c->pmtu = (uint16_t)mtu;
@@ -63,6 +65,14 @@ void l4_pmtu_on_rto(struct l4_tcp *c, l4_time now)
 		l4_tcp_sync_mss(c);
 	}
 	l4_sb_resize_segments(c, c->snd_mss);
+}
+
+/* With mtu_base the search starts from below (RFC 8899 5.2, BASE). */
+void l4_pmtu_start(struct l4_tcp *c)
+{
+	uint32_t base = c->ts->cfg.mtu_base + headers(c);
+	if (c->ts->cfg.mtu_base && c->ts->cfg.mtu_probing && c->opt_pmtu && base < c->pmtu)
+		c->pmtu = (uint16_t)base;
 }
 
 /* A segment of the probe is deemed lost: so is the probe. */
