@@ -2,6 +2,7 @@
  * traffic, the same for the same seed, as pcap (microseconds).
  *
  * Usage: dissect_gen FILE [N [SEED]]
+ *        dissect_gen --connections FILE [N]   N packets, each the SYN of another connection
  *
  * 64 connections at a time: HTTP with bodies of many segments (some lost, repeated, reordered),
  * TLS, and plain data, each from SYN to FIN; between them DNS questions and answers, other UDP,
@@ -299,8 +300,11 @@ static void step(struct flow *f)
 
 int main(int argc, char **argv)
 {
+	bool many = argc > 1 && !strcmp(argv[1], "--connections");
+	argc -= many;
+	argv += many;
 	if (argc < 2) {
-		fprintf(stderr, "Usage: dissect_gen FILE [N [SEED]]\n");
+		fprintf(stderr, "Usage: dissect_gen [--connections] FILE [N [SEED]]\n");
 		return 2;
 	}
 	left = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : 1000000;
@@ -312,6 +316,13 @@ int main(int argc, char **argv)
 	}
 	uint32_t head[6] = { 0xa1b2c3d4, 0x00040002, 0, 0, 262144, 1 };
 	fwrite(head, 1, sizeof head, out);
+	for (uint32_t i = 0; many && left; i++) {
+		struct flow f = { .port = (uint16_t)(1024 + i % 60000),
+			.server = 80,
+			.host = 0x0a000000 + i,
+			.peer = 0xc0000200 };
+		segment(&f, true, 2, i, NULL, 0);
+	}
 	static struct flow flows[64];
 	for (size_t i = 0; i < 64; i++)
 		start(&flows[i]);

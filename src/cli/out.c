@@ -108,13 +108,13 @@ static size_t plain_run(const uint8_t *p, size_t n, bool json)
 static void escape(struct out *o, const uint8_t *p, size_t n, bool json)
 {
 	static const char hex[] = "0123456789abcdef";
-	size_t start = 0, i = 0;
+	size_t start = 0, i = 0, next = 0;
 	while (i < n) {
-		if (n - i >= 8) {
-			size_t run = plain_run(p + i, n - i, json);
-			i += run;
+		if (i >= next && n - i >= 8) {
+			i += plain_run(p + i, n - i, json);
 			if (i == n)
 				break;
+			next = i + 8; /* what made it stop is within these */
 		}
 		size_t k = utf8(p + i, n - i);
 		bool special = p[i] == '\\' || (json && p[i] == '"');
