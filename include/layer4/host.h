@@ -119,6 +119,15 @@ L4_EXPORT int l4_host_dns_servers(const struct l4_host *h, struct l4_addr *out, 
  * fails: what is wrong with a frame is counted and traced. */
 L4_EXPORT void l4_host_rx(
     struct l4_host *h, unsigned ifindex, const struct l4_frame *frames, size_t n, l4_time now);
+/* The same with frames whose bytes stay as they are until l4_host_rx_end: received bytes need not
+ * be copied into the connection's buffer before the user takes them (l4_tcp_recv then copies once,
+ * l4_tcp_peek lends the frame's own bytes). Call l4_host_rx_end when the events of the frames have
+ * been seen to, and before their memory is used again (that is, before the device's next rx). */
+L4_EXPORT void l4_host_rx_lend(
+    struct l4_host *h, unsigned ifindex, const struct l4_frame *frames, size_t n, l4_time now);
+/* Ends the loan: what nobody took is copied. Without a loan nothing happens. l4_host_rx and
+ * l4_host_rx_lend do so themselves before they take new frames. */
+L4_EXPORT void l4_host_rx_end(struct l4_host *h);
 /* Pulls up to n frames that may leave now. Their payload pieces stay valid until the next call on
  * this host that is not l4_host_tx. Returns their number. */
 L4_EXPORT size_t l4_host_tx(

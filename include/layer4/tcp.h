@@ -195,6 +195,9 @@ L4_EXPORT int64_t l4_tcp_recv(
 /* Lends the received bytes in place: up to two pieces, valid until the next call on this host.
  * Returns the number of pieces, 0 at the end of the stream, or as l4_tcp_recv. */
 L4_EXPORT int l4_tcp_peek(struct l4_host *h, l4_ep ep, struct l4_piece pieces[2]);
+/* The same in up to max pieces, 1 or more: where frames are lent (l4_host_rx_lend) each has its
+ * own. */
+L4_EXPORT int l4_tcp_peekv(struct l4_host *h, l4_ep ep, struct l4_piece *pieces, unsigned max);
 /* Gives back n lent bytes; opens the window. L4_EINVAL when fewer are there. */
 L4_EXPORT int l4_tcp_consume(struct l4_host *h, l4_ep ep, size_t n, l4_time now);
 /* Half close: FIN after all that was sent (RFC 9293 3.10.4). L4_ENOTCONN. */

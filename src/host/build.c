@@ -139,7 +139,7 @@ static uint32_t lend(
 		const uint8_t *data = (const uint8_t *)p->data + c->at;
 		t->pieces[n++] = (struct l4_piece){ data, take };
 		if (sum) {
-			uint32_t s = l4_csum_partial(data, take, 0);
+			uint32_t s = l4_sndbuf_sum(o->chunk[c->piece], data, take);
 			total = done ? l4_csum_add(total, s, done) : s;
 		}
 		done += take;

@@ -231,6 +231,7 @@ bool l4_rx_fast(struct l4_host *h, struct l4_if *ifp, const struct l4_frame *f, 
 		return true;
 	}
 	fill(&g->seg, w, &k, time);
+	g->seg.lent = h->lending;
 	g->seg.pieces = g->pieces;
 	set_pieces(g, f, &k);
 	g->seg.n_segs = segments(f, k.len);

@@ -64,6 +64,7 @@ struct l4_host {
 	struct l4_gro_slot *gro;  /* L4_GRO_SLOTS */
 	unsigned gro_used;        /* bit i: slot i is */
 	struct l4_tcp_flow *flow; /* the TCP stack's table of flows */
+	bool lending;             /* frames of the present l4_host_rx_lend */
 	struct l4_seg ack;        /* of fast.c: a segment without payload */
 	uint8_t *linear; /* L4_LINEAR_SIZE bytes: a frame of several pieces in one; NULL until
 			  * the first */

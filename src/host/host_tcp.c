@@ -61,7 +61,12 @@ int64_t l4_tcp_recv(struct l4_host *h, l4_ep ep, void *buf, size_t len, int flag
 
 int l4_tcp_peek(struct l4_host *h, l4_ep ep, struct l4_piece pieces[2])
 {
-	return l4_tcps_peek(h->tcp, ep, pieces);
+	return l4_tcps_peek(h->tcp, ep, pieces, 2);
+}
+
+int l4_tcp_peekv(struct l4_host *h, l4_ep ep, struct l4_piece *pieces, unsigned max)
+{
+	return max ? l4_tcps_peek(h->tcp, ep, pieces, max) : L4_EINVAL;
 }
 
 int l4_tcp_consume(struct l4_host *h, l4_ep ep, size_t n, l4_time now)

@@ -11,6 +11,7 @@ static void fill(struct l4_host *h, const struct l4_hop *hop, struct l4_path *pa
 		.nh = L4_NEIGH_NONE, .nh_gen = h->ip.gen, .mtu = hop->mtu, .local = hop->local
 	};
 	if (hop->local) {
+		path->csum = true;
 		path->if_mtu = L4_IP_MTU_MAX;
 		return;
 	}
@@ -18,6 +19,7 @@ static void fill(struct l4_host *h, const struct l4_hop *hop, struct l4_path *pa
 	uint32_t if_mtu = ip4 ? hop->ifp->mtu : hop->ifp->mtu6;
 	path->ifindex = hop->ifp->index;
 	path->if_mtu = (uint16_t)(if_mtu > L4_IP_MTU_MAX ? L4_IP_MTU_MAX : if_mtu);
+	path->csum = caps->tx_csum;
 	path->tso = caps->tx_csum && (ip4 ? caps->tx_tso4 : caps->tx_tso6);
 	path->gso_max =
 	    caps->gso_max && caps->gso_max < L4_IP_MTU_MAX ? caps->gso_max : L4_IP_MTU_MAX;

@@ -236,7 +236,7 @@ void l4_rx_tcp(void *ctx, const struct l4_ip_in *in)
 	l4_tcp_stack_input(h->tcp, &s, in->now);
 }
 
-void l4_host_rx(
+static void rx(
     struct l4_host *h, unsigned ifindex, const struct l4_frame *frames, size_t n, l4_time now)
 {
 	struct l4_if *ifp = l4_ip_if(&h->ip, ifindex);
@@ -249,4 +249,25 @@ void l4_host_rx(
 	l4_gro_flush(h, now);
 	l4_tcp_stack_input_end(h->tcp, now);
 	l4_host_wake(h, now);
+}
+
+void l4_host_rx(
+    struct l4_host *h, unsigned ifindex, const struct l4_frame *frames, size_t n, l4_time now)
+{
+	l4_tcp_stack_settle(h->tcp);
+	rx(h, ifindex, frames, n, now);
+}
+
+void l4_host_rx_lend(
+    struct l4_host *h, unsigned ifindex, const struct l4_frame *frames, size_t n, l4_time now)
+{
+	l4_tcp_stack_settle(h->tcp);
+	h->lending = true;
+	rx(h, ifindex, frames, n, now);
+	h->lending = false;
+}
+
+void l4_host_rx_end(struct l4_host *h)
+{
+	l4_tcp_stack_settle(h->tcp);
 }

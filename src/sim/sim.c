@@ -319,14 +319,18 @@ static bool frames_in(struct l4_sim *s, struct node *n)
 	for (size_t k = 0; k < n->n_ifs; k++) {
 		struct iface *i = &n->ifs[k];
 		int got;
-		while ((got = i->d->ops->rx(i->d, f, BATCH, s->now)) > 0) {
+		do {
+			l4_host_rx_end(n->h); /* before the device uses its memory again */
+			got = i->d->ops->rx(i->d, f, BATCH, s->now);
+			if (got <= 0)
+				break;
 			moved = true;
 			if (s->on_frame)
 				for (int j = 0; j < got; j++)
 					s->on_frame(
 					    s->frame_ctx, n->h, i->ifindex, false, &f[j], s->now);
-			l4_host_rx(n->h, i->ifindex, f, (size_t)got, s->now);
-		}
+			l4_host_rx_lend(n->h, i->ifindex, f, (size_t)got, s->now);
+		} while (got == BATCH);
 	}
 	return moved;
 }

@@ -19,12 +19,22 @@
 
 /* --- Send buffer (sndbuf.c) --- */
 
+/* A run of bytes in a chunk that will likely leave as one segment, or the part of one that lies in
+ * the chunk, and their checksum's sum, made while they were copied in. */
+struct l4_frag {
+	uint16_t off, len;
+	uint32_t sum; /* as of bytes that begin at an even offset */
+};
+#define L4_FRAGS 40u
+
 struct l4_chunk {
 	uint32_t refs;
 	uint32_t cap;   /* bytes allocated behind the head; 0: the user's memory */
 	uint32_t used;  /* bytes of data filled */
 	uint64_t token; /* zero copy: what ZC_DONE names */
 	uint8_t *data;
+	struct l4_frag *frag;  /* room for L4_FRAGS; NULL: none are kept */
+	uint16_t n_frag, hint; /* hint: the one to be asked for next */
 };
 
 /* A run of bytes of the stream in one chunk. */
@@ -97,9 +107,11 @@ struct l4_rrange {
 struct l4_rcvbuf {
 	uint8_t *ring; /* cap bytes, a power of two, or NULL */
 	uint32_t cap;
-	uint32_t base;         /* offset in the ring of rcv_read (the next byte for the user) */
-	uint32_t ready;        /* bytes in order, not yet read */
-	struct l4_rrange *ooo; /* sorted ranges beyond rcv_nxt */
+	uint32_t base;  /* offset in the ring of rcv_read (the next byte for the user) */
+	uint32_t ready; /* bytes in order, not yet read */
+	uint32_t lent;  /* the last of them, not in the ring but in lent frames */
+	uint16_t loan_head, loan_tail; /* entries of the stack's loans, when lent > 0 */
+	struct l4_rrange *ooo;         /* sorted ranges beyond rcv_nxt */
 	uint16_t ooo_n, ooo_cap;
 	uint32_t recent[4]; /* starts of ranges most recently changed, for SACK order */
 	uint8_t recent_n;
@@ -494,6 +506,15 @@ struct l4_listener {
 	uint8_t fo_key[16];
 };
 
+/* A piece of a frame whose bytes stay where they are until the frames are called back. */
+struct l4_loan {
+	struct l4_tcp *c; /* NULL: taken */
+	const uint8_t *data;
+	uint32_t len;
+	uint16_t next; /* of the same connection */
+};
+#define L4_LOANS 256u
+
 struct l4_slot {
 	struct l4_tcp *c;
 	uint32_t gen;
@@ -549,6 +570,9 @@ struct l4_tcp_stack {
 	struct l4_tcp_list ready[L4_IF_MAX];
 	struct l4_tcp_list blocked;
 	struct l4_tcp *batch; /* connections touched by this batch */
+
+	struct l4_loan *loan; /* L4_LOANS; NULL until the first */
+	uint32_t n_loans;     /* used since the last settling */
 
 	uint64_t buffer_used;      /* bytes charged to limits.buffer_bytes */
 	bool starved;              /* a connection is */
@@ -631,8 +655,7 @@ void l4_sndbuf_ack(struct l4_tcp *c, uint32_t una); /* lets go of what is acknow
 void l4_sndbuf_clear(struct l4_tcp *c);
 /* Pieces for [seq, seq+len); returns how many, and in *len the bytes they hold (may be fewer when
  * max pieces are used up or at an end of record). */
-uint32_t l4_sndbuf_pieces(
-    struct l4_tcp *c, uint32_t seq, uint32_t *len, struct l4_piece *out, uint32_t max);
+uint32_t l4_sndbuf_pieces(struct l4_tcp *c, uint32_t seq, uint32_t *len, struct l4_seg_out *o);
 uint32_t l4_sndbuf_room(const struct l4_tcp *c);
 
 /* --- rcvbuf.c --- */
@@ -640,7 +663,9 @@ int l4_rcvbuf_put(
     struct l4_tcp *c, const struct l4_seg *s, uint32_t skip, uint32_t seq, uint32_t len);
 void l4_rcvbuf_cut(struct l4_tcp *c, uint32_t end);
 void l4_rcvbuf_clear(struct l4_tcp *c);
-int l4_rcvbuf_pieces(const struct l4_tcp *c, struct l4_piece p[2]);
+uint32_t l4_rcvbuf_pieces(const struct l4_tcp *c, struct l4_piece *p, uint32_t max);
+void l4_rcvbuf_copy(const struct l4_tcp *c, void *buf, uint32_t n); /* the first n ready */
+void l4_rcvbuf_settle(struct l4_tcp *c); /* copies what is lent into the ring */
 void l4_rcvbuf_drop(struct l4_tcp *c, uint32_t n);
 uint32_t l4_rcvbuf_window(struct l4_tcp *c); /* the window to advertise now (RFC 9293 3.8.6.2) */
 uint32_t l4_rcvbuf_wnd_now(const struct l4_tcp *c); /* what is left of the one last advertised */

@@ -387,7 +387,8 @@ void l4_tcp_deliver(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 		if (c->rcv_urg == 1 && !c->opt_oobinline && l4_seq_geq(c->rcv_nxt, c->rcv_up)) {
 			/* the urgent octet is here: keep a copy for out-of-band reading */
 			struct l4_piece p[2];
-			int np = l4_rcvbuf_pieces(c, p);
+			l4_rcvbuf_settle(c);
+			int np = (int)l4_rcvbuf_pieces(c, p, 2);
 			uint32_t off = c->rcv_up - 1 - (c->rcv_nxt - c->rcv.ready);
 			for (int i = 0; i < np; i++) {
 				if (off < p[i].len) {

@@ -243,8 +243,7 @@ static int pull_syn(struct l4_tcp *c, struct l4_seg_out *o, l4_time now)
 			uint32_t len = c->snd_end - (c->iss + 1), room = l4_fo_room(c);
 			len = len < room ? len : room;
 			if (l4_sb_push(c, c->iss + 1, len, now) == 0) {
-				o->n_pieces = l4_sndbuf_pieces(
-				    c, c->iss + 1, &len, o->pieces, L4_FRAME_PIECES - 1);
+				o->n_pieces = l4_sndbuf_pieces(c, c->iss + 1, &len, o);
 				o->len = len;
 				l4_sb_at(&c->sb, c->sb.n - 1)->len = len;
 				c->snd_nxt = c->iss + 1 + len;
@@ -362,7 +361,7 @@ static int pull_rtx(struct l4_tcp *c, struct l4_seg_out *o, uint32_t i, l4_time 
 		len = c->snd_end - t->seq;
 	fill(c, o, t->seq, flags, now);
 	uint32_t want = len;
-	o->n_pieces = l4_sndbuf_pieces(c, t->seq, &len, o->pieces, L4_FRAME_PIECES - 1);
+	o->n_pieces = l4_sndbuf_pieces(c, t->seq, &len, o);
 	assert(len == want || o->n_pieces == L4_FRAME_PIECES - 1 || len);
 	(void)want;
 	o->len = len;
@@ -552,12 +551,12 @@ static int pull_new(struct l4_tcp *c, struct l4_seg_out *o, uint32_t max, l4_tim
 	fill(c, o, c->snd_nxt, 0, now);
 	if (extra)
 		fill_sack(c, o);
-	o->n_pieces = l4_sndbuf_pieces(c, c->snd_nxt, &len, o->pieces, L4_FRAME_PIECES - 1);
+	o->n_pieces = l4_sndbuf_pieces(c, c->snd_nxt, &len, o);
 	if (len < want && len > mss)
 		len -= len % mss; /* pieces ran out: whole segments */
 	if (len < want) {
 		uint32_t l = len;
-		o->n_pieces = l4_sndbuf_pieces(c, c->snd_nxt, &l, o->pieces, L4_FRAME_PIECES - 1);
+		o->n_pieces = l4_sndbuf_pieces(c, c->snd_nxt, &l, o);
 	}
 	o->len = len;
 	probe = len == probe ? probe : 0;
@@ -650,7 +649,7 @@ static int pull_probe(struct l4_tcp *c, struct l4_seg_out *o, l4_time now)
 		/* RFC 9293 3.8.6.1: one octet of new data into the closed window */
 		uint32_t len = 1;
 		fill(c, o, c->snd_nxt, 0, now);
-		o->n_pieces = l4_sndbuf_pieces(c, c->snd_nxt, &len, o->pieces, L4_FRAME_PIECES - 1);
+		o->n_pieces = l4_sndbuf_pieces(c, c->snd_nxt, &len, o);
 		o->len = len;
 		c->probe_octet = true;
 	} else {

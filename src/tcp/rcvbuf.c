@@ -10,6 +10,10 @@
  * (policy of the security cases). The window advertised never moves its right edge back
  * (RFC 9293 3.8.6) and opens in steps worth sending (3.8.6.2.2).
  *
+ * Where the host lends its frames (l4_host_rx_lend), bytes in order stay in them: the ring has room
+ * for them, but only what the user has not taken when the frames are called back is copied there.
+ * Lent bytes are always the last in order; while there are islands nothing is lent.
+ *
  * Limits: rcvbuf bytes, RANGES_MAX islands (more: the segment is dropped), and the budget. */
 #include "tcp/conn.h"
 
@@ -36,7 +40,7 @@ static int grow_ring(struct l4_tcp *c, uint32_t need)
 		return L4_ENOMEM;
 	if (r->cap) {
 		/* everything up to the last island moves */
-		uint32_t used = r->ready;
+		uint32_t used = r->ready - r->lent;
 		if (r->ooo_n)
 			used = r->ooo[r->ooo_n - 1].end - base_seq(c);
 		uint32_t first = r->cap - r->base < used ? r->cap - r->base : used;
@@ -150,6 +154,47 @@ static void copy_gaps(
 	copy_in(c, s, skip + (at - seq), at - base, end - at);
 }
 
+/* Notes the payload's bytes, all of them, where they are; false when there is no room to. */
+static bool borrow(struct l4_tcp *c, const struct l4_seg *s)
+{
+	struct l4_tcp_stack *ts = c->ts;
+	struct l4_rcvbuf *r = &c->rcv;
+	if (!ts->loan)
+		ts->loan = l4_tcp_alloc(ts, L4_LOANS * sizeof *ts->loan);
+	if (!ts->loan || s->skip || ts->n_loans + s->n_pieces > L4_LOANS)
+		return false;
+	uint32_t left = s->len;
+	for (uint32_t i = 0; left; i++) {
+		uint32_t n = s->pieces[i].len < left ? (uint32_t)s->pieces[i].len : left;
+		uint16_t k = (uint16_t)ts->n_loans++;
+		ts->loan[k] = (struct l4_loan){ .c = c, .data = s->pieces[i].data, .len = n };
+		if (r->lent)
+			ts->loan[r->loan_tail].next = k;
+		else
+			r->loan_head = k;
+		r->loan_tail = k;
+		r->lent += n;
+		left -= n;
+	}
+	return true;
+}
+
+void l4_rcvbuf_settle(struct l4_tcp *c)
+{
+	struct l4_rcvbuf *r = &c->rcv;
+	uint32_t off = r->ready - r->lent;
+	while (r->lent) {
+		struct l4_loan *l = &c->ts->loan[r->loan_head];
+		struct l4_piece p = { l->data, l->len };
+		struct l4_seg s = { .pieces = &p, .n_pieces = 1 };
+		copy_in(c, &s, 0, off, l->len);
+		off += l->len;
+		r->lent -= l->len;
+		l->c = NULL;
+		r->loan_head = l->next;
+	}
+}
+
 /* Takes the payload's bytes [skip, skip + len) for [seq, seq + len), which lies in the window and
  * not before rcv_nxt. Advances rcv_nxt when it can. L4_ENOMEM, L4_ELIMIT: nothing was taken. */
 int l4_rcvbuf_put(
@@ -164,6 +209,12 @@ int l4_rcvbuf_put(
 		if (e < 0)
 			return e;
 	}
+	if (s->lent && seq == c->rcv_nxt && !skip && len == s->len && !r->ooo_n && borrow(c, s)) {
+		c->rcv_nxt += len;
+		r->ready += len;
+		return 0;
+	}
+	l4_rcvbuf_settle(c);
 	if (seq != c->rcv_nxt) {
 		if (!r->ooo_n) { /* the first gap: see PAWS in input.c */
 			c->ts_floor = c->ts_next = c->ts_recent;
@@ -224,30 +275,74 @@ void l4_rcvbuf_cut(struct l4_tcp *c, uint32_t end)
 void l4_rcvbuf_clear(struct l4_tcp *c)
 {
 	struct l4_rcvbuf *r = &c->rcv;
+	if (r->lent)
+		l4_rcvbuf_drop(c, r->ready);
 	l4_tcp_buf_free(c->ts, r->ring, r->cap);
 	l4_tcp_free(c->ts, r->ooo, r->ooo_cap * sizeof *r->ooo);
 	memset(r, 0, sizeof *r);
 }
 
-int l4_rcvbuf_pieces(const struct l4_tcp *c, struct l4_piece p[2])
+/* What the user has not read, in order: the ring's part, then what is lent. */
+uint32_t l4_rcvbuf_pieces(const struct l4_tcp *c, struct l4_piece *p, uint32_t max)
 {
 	const struct l4_rcvbuf *r = &c->rcv;
-	if (!r->ready)
-		return 0;
-	uint32_t first = r->cap - r->base < r->ready ? r->cap - r->base : r->ready;
-	p[0] = (struct l4_piece){ r->ring + r->base, first };
-	if (first == r->ready)
-		return 1;
-	p[1] = (struct l4_piece){ r->ring, r->ready - first };
-	return 2;
+	uint32_t held = r->ready - r->lent, n = 0;
+	if (held) {
+		uint32_t first = r->cap - r->base < held ? r->cap - r->base : held;
+		p[n++] = (struct l4_piece){ r->ring + r->base, first };
+		if (first < held) {
+			if (n == max)
+				return n;
+			p[n++] = (struct l4_piece){ r->ring, held - first };
+		}
+	}
+	uint32_t left = r->lent;
+	for (uint16_t i = r->loan_head; left && n < max; i = c->ts->loan[i].next) {
+		const struct l4_loan *l = &c->ts->loan[i];
+		p[n++] = (struct l4_piece){ l->data, l->len };
+		left -= l->len;
+	}
+	return n;
+}
+
+void l4_rcvbuf_copy(const struct l4_tcp *c, void *buf, uint32_t n)
+{
+	const struct l4_rcvbuf *r = &c->rcv;
+	uint32_t held = r->ready - r->lent, done = n < held ? n : held;
+	uint8_t *to = buf;
+	if (done) {
+		uint32_t first = r->cap - r->base < done ? r->cap - r->base : done;
+		memcpy(to, r->ring + r->base, first);
+		if (first < done)
+			memcpy(to + first, r->ring, done - first);
+	}
+	for (uint16_t i = r->loan_head; done < n; i = c->ts->loan[i].next) {
+		const struct l4_loan *l = &c->ts->loan[i];
+		uint32_t take = l->len < n - done ? l->len : n - done;
+		memcpy(to + done, l->data, take);
+		done += take;
+	}
 }
 
 void l4_rcvbuf_drop(struct l4_tcp *c, uint32_t n)
 {
 	struct l4_rcvbuf *r = &c->rcv;
 	assert(n <= r->ready);
+	uint32_t held = r->ready - r->lent, ring = n < held ? n : held;
 	r->ready -= n;
-	r->base = r->cap ? (r->base + n) & (r->cap - 1) : 0;
+	r->base = r->cap ? (r->base + ring) & (r->cap - 1) : 0;
+	for (n -= ring; n;) {
+		struct l4_loan *l = &c->ts->loan[r->loan_head];
+		uint32_t take = l->len < n ? l->len : n;
+		n -= take;
+		r->lent -= take;
+		l->data += take;
+		l->len -= take;
+		if (!l->len) {
+			l->c = NULL;
+			r->loan_head = l->next;
+		}
+	}
 	if (!r->ready && !r->ooo_n && r->cap > 4 * RING_MIN &&
 	    c->ts->buffer_used > c->ts->lim.buffer_bytes / 2) {
 		l4_tcp_buf_free(c->ts, r->ring, r->cap);

@@ -6,11 +6,17 @@
  * (a hint makes the usual case, one after the other, constant). Zero-copy memory is a chunk whose
  * bytes are the user's; its token is given back when the last of it is acknowledged.
  *
+ * Where checksums are made here, copying sums: the stream is cut in thought where its segments will
+ * likely be cut, a full segment after the other from snd_nxt on, and a large chunk keeps the sum of
+ * each run between two cuts. What then leaves just so costs no second look at its bytes; what is
+ * cut elsewhere (a short segment, another MSS) is summed when it leaves.
+ *
  * Limits: c->sndbuf bytes, and the host's buffer budget. */
 #include "tcp/conn.h"
 
 #define CHUNK_SMALL (2048u - (uint32_t)sizeof(struct l4_chunk))
-#define CHUNK_LARGE (L4_CHUNK_BYTES - (uint32_t)sizeof(struct l4_chunk))
+#define CHUNK_LARGE \
+	(L4_CHUNK_BYTES - (uint32_t)(sizeof(struct l4_chunk) + L4_FRAGS * sizeof(struct l4_frag)))
 
 static struct l4_span *span_at(const struct l4_sndbuf *b, uint32_t i)
 {
@@ -38,14 +44,68 @@ static int grow_spans(struct l4_tcp *c)
 	return 0;
 }
 
+static uint32_t chunk_bytes(uint32_t cap)
+{
+	uint32_t frags = cap == CHUNK_LARGE ? L4_FRAGS * (uint32_t)sizeof(struct l4_frag) : 0;
+	return (uint32_t)sizeof(struct l4_chunk) + frags + cap;
+}
+
 static struct l4_chunk *chunk_new(struct l4_tcp *c, uint32_t cap)
 {
 	struct l4_chunk *k =
-	    cap ? l4_tcp_buf_alloc(c->ts, sizeof *k + cap) : l4_tcp_alloc(c->ts, sizeof *k);
+	    cap ? l4_tcp_buf_alloc(c->ts, chunk_bytes(cap)) : l4_tcp_alloc(c->ts, sizeof *k);
 	if (!k)
 		return NULL;
 	*k = (struct l4_chunk){ .refs = 1, .cap = cap, .data = cap ? (uint8_t *)(k + 1) : NULL };
+	if (cap == CHUNK_LARGE) {
+		if (!c->path.csum)
+			k->frag = (struct l4_frag *)(void *)k->data;
+		k->data += L4_FRAGS * sizeof(struct l4_frag);
+	}
 	return k;
+}
+
+/* Copies up to n bytes to the chunk's end, to the next cut at most, and keeps their sum. */
+static uint32_t copy_summed(struct l4_tcp *c, struct l4_chunk *k, const uint8_t *p, uint32_t n)
+{
+	uint32_t d = (c->snd_end - c->snd_nxt) % c->snd_mss;
+	struct l4_frag *f = k->n_frag ? &k->frag[k->n_frag - 1] : NULL;
+	if (!f || d == 0 || (uint32_t)f->off + f->len != k->used) {
+		if (k->n_frag == L4_FRAGS) {
+			memcpy(k->data + k->used, p, n);
+			return n;
+		}
+		f = &k->frag[k->n_frag++];
+		*f = (struct l4_frag){ .off = (uint16_t)k->used };
+	}
+	if (n > c->snd_mss - d)
+		n = c->snd_mss - d;
+	uint32_t s = l4_csum_copy(k->data + k->used, p, n, 0);
+	f->sum = f->len ? l4_csum_add(f->sum, s, f->len) : s;
+	f->len = (uint16_t)(f->len + n);
+	return n;
+}
+
+uint32_t l4_sndbuf_sum(struct l4_chunk *k, const uint8_t *data, uint32_t len)
+{
+	if (!k->frag || !k->n_frag)
+		return l4_csum_partial(data, len, 0);
+	uint32_t off = (uint32_t)(data - k->data), i = k->hint < k->n_frag ? k->hint : 0;
+	if (k->frag[i].off != off) {
+		uint32_t lo = 0, hi = k->n_frag;
+		while (lo + 1 < hi) {
+			uint32_t mid = lo + (hi - lo) / 2;
+			if (k->frag[mid].off <= off)
+				lo = mid;
+			else
+				hi = mid;
+		}
+		i = lo;
+	}
+	if (k->frag[i].off != off || k->frag[i].len != len)
+		return l4_csum_partial(data, len, 0);
+	k->hint = (uint16_t)(i + 1);
+	return k->frag[i].sum;
 }
 
 static void chunk_unref(struct l4_tcp *c, struct l4_chunk *k)
@@ -55,7 +115,7 @@ static void chunk_unref(struct l4_tcp *c, struct l4_chunk *k)
 	if (c->snd.open == k)
 		c->snd.open = NULL;
 	if (k->cap) {
-		l4_tcp_buf_free(c->ts, k, sizeof *k + k->cap);
+		l4_tcp_buf_free(c->ts, k, chunk_bytes(k->cap));
 		return;
 	}
 	c->zc_done = k->token;
@@ -113,7 +173,9 @@ int64_t l4_sndbuf_append(struct l4_tcp *c, const void *data, size_t len)
 		uint32_t n = k->cap - k->used;
 		if (n > len - done)
 			n = (uint32_t)(len - done);
-		if (p)
+		if (p && k->frag && c->snd_mss)
+			n = copy_summed(c, k, p + done, n);
+		else if (p)
 			memcpy(k->data + k->used, p + done, n);
 		else
 			memset(k->data + k->used, 0, n);
@@ -216,8 +278,7 @@ bool l4_sndbuf_ends_record(const struct l4_tcp *c, uint32_t end)
 	return s->eor && s->seq + s->len == end;
 }
 
-uint32_t l4_sndbuf_pieces(
-    struct l4_tcp *c, uint32_t seq, uint32_t *len, struct l4_piece *out, uint32_t max)
+uint32_t l4_sndbuf_pieces(struct l4_tcp *c, uint32_t seq, uint32_t *len, struct l4_seg_out *o)
 {
 	struct l4_sndbuf *b = &c->snd;
 	uint32_t want = *len, got = 0, n = 0;
@@ -226,14 +287,15 @@ uint32_t l4_sndbuf_pieces(
 		return 0;
 	}
 	uint32_t i = find_span(b, seq);
-	for (; i < b->n && got < want && n < max; i++) {
+	for (; i < b->n && got < want && n < L4_FRAME_PIECES - 1; i++) {
 		const struct l4_span *s = span_at(b, i);
 		uint32_t skip = seq + got - s->seq;
 		assert(skip < s->len);
 		uint32_t take = s->len - skip;
 		if (take > want - got)
 			take = want - got;
-		out[n++] = (struct l4_piece){ s->data + skip, take };
+		o->chunk[n] = s->chunk;
+		o->pieces[n++] = (struct l4_piece){ s->data + skip, take };
 		got += take;
 		b->hint = i;
 		if (s->eor && skip + take == s->len)

@@ -605,6 +605,7 @@ void l4_tcp_stack_free(struct l4_tcp_stack *ts)
 			drop_spare(ts, k);
 	l4_tcp_free(ts, ts->slot, ts->n_slots * sizeof *ts->slot);
 	l4_tcp_free(ts, ts->bucket, ts->n_buckets * sizeof *ts->bucket);
+	l4_tcp_free(ts, ts->loan, L4_LOANS * sizeof *ts->loan);
 	struct l4_tcp_env env = ts->env;
 	env.free(env.ctx, ts, sizeof *ts);
 }
@@ -699,6 +700,14 @@ void l4_tcp_stack_input(struct l4_tcp_stack *ts, const struct l4_seg *s, l4_time
 	}
 	l4_tcp_drop(ts, NULL, L4_DROP_TCP_NO_PORT, s);
 	l4_tcp_send_rst_reply(ts, s, L4_WHY_RST_CLOSED, ts->now);
+}
+
+void l4_tcp_stack_settle(struct l4_tcp_stack *ts)
+{
+	for (uint32_t i = 0; i < ts->n_loans; i++)
+		if (ts->loan[i].c)
+			l4_rcvbuf_settle(ts->loan[i].c);
+	ts->n_loans = 0;
 }
 
 void l4_tcp_stack_input_end(struct l4_tcp_stack *ts, l4_time now)

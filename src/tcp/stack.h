@@ -12,6 +12,7 @@
 #include <layer4/wire.h>
 
 struct l4_tcp_stack;
+struct l4_chunk;
 
 /* How to reach a peer; filled by the host's route(), kept in the connection. */
 struct l4_path {
@@ -21,6 +22,7 @@ struct l4_path {
 	uint16_t mtu;     /* path MTU known now: IP packet bytes */
 	uint16_t if_mtu;  /* of the interface: what we can receive */
 	bool local;       /* loops back to this host */
+	bool csum;        /* checksums are completed by the device, or not needed */
 	bool tso;         /* super-segments may be pulled */
 	uint32_t gso_max; /* bytes of the largest super-segment's payload and headers */
 };
@@ -37,6 +39,7 @@ struct l4_seg {
 	uint8_t ttl;
 	uint16_t ifindex;
 	uint16_t n_segs;   /* wire segments joined into this one (GRO), at least 1 */
+	bool lent;         /* the pieces' bytes stay until l4_tcp_stack_settle */
 	uint8_t flow_slot; /* the host's, for the table of flows */
 	uint32_t flow_gen; /* the host's count for the table of flows; 0: not to be noted there */
 	l4_time time;      /* arrival of the (last) segment */
@@ -68,6 +71,7 @@ struct l4_seg_out {
 	struct l4_path *path; /* NULL for replies without a connection: route by dst */
 	struct l4_tcp_hdr h;  /* hdr_len is computed by l4_tcp_emit */
 	struct l4_piece pieces[L4_FRAME_PIECES - 1];
+	struct l4_chunk *chunk[L4_FRAME_PIECES - 1]; /* whose bytes each piece is */
 	uint32_t n_pieces;
 	uint32_t len;      /* payload bytes */
 	uint16_t gso_size; /* payload bytes per segment when len is larger, else 0 */
@@ -79,6 +83,9 @@ struct l4_seg_out {
 	uint32_t flow_label; /* IPv6, 20 bits (RFC 6437) */
 	struct l4_why why;
 };
+
+/* The checksum's sum of len bytes at data, in a chunk of l4_seg_out. */
+uint32_t l4_sndbuf_sum(struct l4_chunk *k, const uint8_t *data, uint32_t len);
 
 /* What the host does for the stack. Every function is needed. */
 struct l4_tcp_env {
@@ -131,6 +138,8 @@ void l4_tcp_stack_input_flow(
     struct l4_tcp_stack *ts, struct l4_tcp *c, const struct l4_seg *seg, l4_time now);
 /* After the last segment of a batch: readable events and ACK decisions are made once per batch. */
 void l4_tcp_stack_input_end(struct l4_tcp_stack *ts, l4_time now);
+/* Copies what is still lent into its connection's buffer: the frames may go. */
+void l4_tcp_stack_settle(struct l4_tcp_stack *ts);
 /* The next segment for this interface: 1, or 0 when there is none now. max: into so many frames at
  * most the caller would cut a longer one (o->split), 1 or more. */
 int l4_tcp_stack_pull(
@@ -171,7 +180,7 @@ int64_t l4_tcps_send_zc(struct l4_tcp_stack *ts, l4_ep ep, const void *data, siz
     uint64_t token, l4_time now);
 int64_t l4_tcps_recv(
     struct l4_tcp_stack *ts, l4_ep ep, void *buf, size_t len, int flags, l4_time now);
-int l4_tcps_peek(struct l4_tcp_stack *ts, l4_ep ep, struct l4_piece pieces[2]);
+int l4_tcps_peek(struct l4_tcp_stack *ts, l4_ep ep, struct l4_piece *pieces, unsigned max);
 int l4_tcps_consume(struct l4_tcp_stack *ts, l4_ep ep, size_t n, l4_time now);
 int l4_tcps_shutdown(struct l4_tcp_stack *ts, l4_ep ep, l4_time now);
 int l4_tcps_shutdown_recv(struct l4_tcp_stack *ts, l4_ep ep, l4_time now);

@@ -520,14 +520,8 @@ int64_t l4_tcps_recv(
 	if (e)
 		return e == 1 ? 0 : e;
 	uint32_t n = len < ready ? (uint32_t)len : ready;
-	struct l4_piece p[2];
-	int np = l4_rcvbuf_pieces(c, p);
-	uint32_t done = 0;
-	for (int i = 0; i < np && done < n && !(flags & L4_RECV_TRUNC); i++) {
-		size_t k = p[i].len < n - done ? p[i].len : n - done;
-		memcpy((uint8_t *)buf + done, p[i].data, k);
-		done += (uint32_t)k;
-	}
+	if (!(flags & L4_RECV_TRUNC))
+		l4_rcvbuf_copy(c, buf, n);
 	if (flags & L4_RECV_PEEK)
 		return n;
 	l4_rcvbuf_drop(c, n);
@@ -535,7 +529,7 @@ int64_t l4_tcps_recv(
 	return n;
 }
 
-int l4_tcps_peek(struct l4_tcp_stack *ts, l4_ep ep, struct l4_piece pieces[2])
+int l4_tcps_peek(struct l4_tcp_stack *ts, l4_ep ep, struct l4_piece *pieces, unsigned max)
 {
 	struct l4_tcp *c = l4_tcp_from_ep(ts, ep);
 	if (!c)
@@ -544,14 +538,15 @@ int l4_tcps_peek(struct l4_tcp_stack *ts, l4_ep ep, struct l4_piece pieces[2])
 	int e = recv_error(c);
 	if (e)
 		return e == 1 ? 0 : e;
-	int n = l4_rcvbuf_pieces(c, pieces);
-	if (pieces[0].len >= ready) {
-		pieces[0].len = ready;
-		n = 1;
-	} else if (n == 2 && pieces[0].len + pieces[1].len > ready) {
-		pieces[1].len = ready - pieces[0].len;
+	uint32_t n = l4_rcvbuf_pieces(c, pieces, max);
+	for (uint32_t i = 0; i < n; i++) { /* the urgent octet ends what is lent */
+		if (pieces[i].len >= ready) {
+			pieces[i].len = ready;
+			return (int)i + 1;
+		}
+		ready -= (uint32_t)pieces[i].len;
 	}
-	return n;
+	return (int)n;
 }
 
 int l4_tcps_consume(struct l4_tcp_stack *ts, l4_ep ep, size_t n, l4_time now)

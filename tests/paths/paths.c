@@ -65,7 +65,7 @@ __attribute__((noinline)) static size_t mark_out(size_t n)
 
 __attribute__((noinline)) static void mark_in(size_t n)
 {
-	l4_host_rx(host[1], (unsigned)ifx[1], frames, n, now);
+	l4_host_rx_lend(host[1], (unsigned)ifx[1], frames, n, now);
 }
 
 __attribute__((noinline)) static void mark_ack(size_t n)
