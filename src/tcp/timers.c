@@ -128,6 +128,11 @@ static bool on_rto(struct l4_tcp *c, l4_time now)
 	uint32_t max = c->orphan ? cfg->orphan_retries : cfg->retries2;
 	bool late = c->opt_user_timeout ? now - c->first_rtx_time >= c->opt_user_timeout
 					: c->retransmits >= max;
+	/* RFC 9293 3.8.6, SHLD-17 and MUST-37: into a window that shrank to nothing retransmissions
+	 * are probes; while the peer answers them it is not gone. */
+	if (late && !c->snd_wnd && !c->orphan && !c->opt_user_timeout &&
+	    now - c->last_ack_in < 2 * cfg->rto_max)
+		late = false;
 	if (late) { /* R2 of RFC 9293 3.8.3, MUST-20 */
 		give_up(c, true);
 		return false;
