@@ -141,22 +141,24 @@ L4_EXPORT void l4_host_tick(struct l4_host *h, l4_time now);
 L4_EXPORT bool l4_host_wants_tx(const struct l4_host *h, unsigned ifindex);
 
 enum l4_event_bits {
-	L4_EV_CONNECTED = 1, /* active open done */
-	L4_EV_ACCEPT = 2,    /* a listener has a connection waiting */
-	L4_EV_READABLE = 4,  /* bytes or a datagram to read */
-	L4_EV_WRITABLE = 8,  /* room to send, after L4_EAGAIN */
-	L4_EV_EOF = 16,      /* the peer's FIN has been received: no more bytes after these */
-	L4_EV_CLOSED = 32,   /* the connection is over, both ways, in order */
-	L4_EV_ERROR = 64,    /* over or refused with err; also ICMP errors on UDP */
-	L4_EV_URGENT = 128,  /* urgent data announced */
-	L4_EV_ZC_DONE = 256, /* zero-copy memory given back, up to and including token */
-	L4_EV_ADDRESS = 512, /* ep 0: addresses of the interface `token` changed */
+	L4_EV_CONNECTED = 1,  /* active open done */
+	L4_EV_ACCEPT = 2,     /* a listener has a connection waiting */
+	L4_EV_READABLE = 4,   /* bytes or a datagram to read */
+	L4_EV_WRITABLE = 8,   /* room to send, after L4_EAGAIN */
+	L4_EV_EOF = 16,       /* the peer's FIN has been received: no more bytes after these */
+	L4_EV_CLOSED = 32,    /* the connection is over, both ways, in order */
+	L4_EV_ERROR = 64,     /* over or refused with err; also ICMP errors on UDP */
+	L4_EV_URGENT = 128,   /* urgent data announced */
+	L4_EV_ZC_DONE = 256,  /* zero-copy memory given back, up to and including token */
+	L4_EV_ADDRESS = 512,  /* ep 0: addresses of the interface `token` changed */
+	L4_EV_TROUBLE = 1024, /* a TCP connection goes on, but not well: err says why, an ICMP
+			       * error or L4_ETIMEDOUT for R1 retransmissions (RFC 9293 3.9.1.8) */
 };
 
 struct l4_event {
 	l4_ep ep;
 	uint32_t bits;  /* enum l4_event_bits */
-	int err;        /* L4_E* with ERROR */
+	int err;        /* L4_E* with ERROR, TROUBLE */
 	void *user;     /* as given when the endpoint was made */
 	uint64_t token; /* ZC_DONE, ADDRESS */
 };

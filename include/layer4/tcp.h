@@ -76,6 +76,8 @@ struct l4_tcp_config {
 	bool rack;           /* RFC 8985; default on (off: RFC 6675/6582 duplicate ACK counting) */
 	bool tw_reuse;       /* RFC 6191: connect over a TIME-WAIT of ours; default on */
 	bool pacing;         /* pace every congestion control; default off (BBR always paces) */
+	bool simultaneous_open; /* RFC 9293 3.5: a SYN that meets ours makes a connection; off: it is
+				 * dropped, against split handshakes; default on */
 	bool hystart;        /* RFC 9406 HyStart++ in slow start; default on */
 	char congestion[16]; /* "cubic" (default), "reno", "bbr" */
 	uint16_t initial_window;     /* segments, RFC 6928: 10 */
@@ -144,6 +146,7 @@ enum l4_tcp_option {
 	L4_TCPOPT_DONTROUTE,        /* bool */
 	L4_TCPOPT_MTU_DISCOVER,     /* bool: DF set and path MTU followed (default on) */
 	L4_TCPOPT_MD5_REQUIRED,     /* reserved */
+	L4_TCPOPT_TROUBLE,          /* bool: L4_EV_TROUBLE is told (default on) */
 	L4_TCPOPT_COUNT
 };
 

@@ -87,6 +87,7 @@ static const struct row rows[] = {
 	{ "l4.pacing", K_BOOL, AT(pacing), 0 },
 	{ "l4.hystart", K_BOOL, AT(hystart), 0 },
 	{ "hystart", K_BOOL, AT(hystart), 0 },
+	{ "l4.simultaneous_open", K_BOOL, AT(simultaneous_open), 0 },
 	{ "l4.probe_octets", K_BOOL, AT(probe_octets), 0 },
 	{ "l4.initial_window", K_U16, AT(initial_window), 0 },
 	{ "l4.mss_default", K_U16, AT(mss_default), 0 },

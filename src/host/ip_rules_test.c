@@ -707,6 +707,123 @@ static void local_address_stays(void **state)
 	}
 }
 
+static bool nothing_passes(void *ctx, bool from_a, struct tn_frame *fr)
+{
+	(void)ctx;
+	(void)from_a;
+	(void)fr;
+	return false;
+}
+
+/* Runs one host alone; returns the error of the last L4_EV_TROUBLE of ep, and counts them. */
+static int trouble(struct tn *t, l4_ep ep, l4_time for_ns, unsigned *count)
+{
+	int err = 0;
+	*count = 0;
+	for (l4_time end = t->now + for_ns; t->now < end;) {
+		tn_run(t, 100 * L4_MSEC);
+		tn_clear(t);
+		tn_events(t);
+		for (size_t i = 0; i < t->n_ev; i++)
+			if (t->ev[i].ep == ep && (t->ev[i].bits & L4_EV_TROUBLE)) {
+				err = t->ev[i].err;
+				++*count;
+			}
+	}
+	return err;
+}
+
+/* R1 retransmissions without an answer: the neighbour is asked again, before its time, and the
+ * user is told, unless he has said that he does not want that.
+ * Proves: MUST-20a SHLD-9 SHLD-20 */
+static void trouble_after_r1(void **state)
+{
+	(void)state;
+	for (unsigned wanted = 0; wanted < 2; wanted++) {
+		static struct tn_pair p;
+		l4_ep c, s;
+		unsigned n;
+		tcp_pair(&p, false, &c, &s);
+		p.pass = nothing_passes;
+		tn_events(&p.a);
+		struct l4_addr peer = ad("192.0.2.2");
+		struct l4_if *ifp = p.a.h->ip.ifs[1];
+		assert_int_equal(l4_tcp_set(p.a.h, c, L4_TCPOPT_TROUBLE, wanted, p.a.now), 0);
+		assert_int_equal(l4_tcp_send(p.a.h, c, "x", 1, 0, p.a.now), 1);
+		/* with the least timeout of 200 ms three take 1.4 s */
+		int err = trouble(&p.a, c, 1000 * L4_MSEC, &n);
+		assert_int_equal(n, 0);
+		assert_int_equal(
+		    l4_neigh_find(&p.a.h->ip, ifp, &peer)->state, L4_NEIGH_REACHABLE);
+		err = trouble(&p.a, c, 4 * L4_SEC, &n);
+		assert_int_equal(n, wanted);
+		assert_int_equal(err, wanted ? L4_ETIMEDOUT : 0);
+		assert_int_not_equal(
+		    l4_neigh_find(&p.a.h->ip, ifp, &peer)->state, L4_NEIGH_REACHABLE);
+		assert_int_equal(l4_tcp_state(p.a.h, c), L4_TCP_ESTABLISHED);
+		tn_pair_free(&p);
+	}
+}
+
+/* Soft errors reach the user as events while the connection goes on, and can be switched off.
+ * Proves: MUST-47 SHLD-20 */
+static void soft_errors_are_told(void **state)
+{
+	(void)state;
+	for (unsigned wanted = 0; wanted < 2; wanted++) {
+		static struct tn_pair p;
+		uint8_t quote[60];
+		l4_ep c, s;
+		unsigned n;
+		tcp_pair(&p, false, &c, &s);
+		assert_int_equal(l4_tcp_set(p.a.h, c, L4_TCPOPT_TROUBLE, wanted, p.a.now), 0);
+		tn_events(&p.a);
+		assert_int_equal(l4_tcp_send(p.a.h, c, "x", 1, 0, p.a.now), 1);
+		tn_pull(&p.a);
+		assert_int_equal(p.a.n_out, 1);
+		uint32_t len = p.a.out[0].len - 14;
+		memcpy(quote, p.a.out[0].p + 14, len < 60 ? len : 60);
+		tf_icmp(&f, &v4, L4_ICMP_UNREACH, 1, 0, quote, len < 60 ? len : 60);
+		struct l4_piece piece = { f.b, f.len };
+		struct l4_frame fr = { .pieces = &piece, .n_pieces = 1, .len = f.len };
+		l4_host_rx(p.a.h, 1, &fr, 1, p.a.now);
+		int err = trouble(&p.a, c, 100 * L4_MSEC, &n);
+		assert_int_equal(n, wanted);
+		assert_int_equal(err, wanted ? L4_EUNREACH : 0);
+		assert_int_equal(l4_tcp_state(p.a.h, c), L4_TCP_ESTABLISHED);
+		tn_pair_free(&p);
+	}
+}
+
+/* TCPS-23: an error ends an open, the user takes the error at once: the state is not changed by
+ * that, and the endpoint can try again. */
+static void tcps_23_error_read_at_once(void **state)
+{
+	struct tn t;
+	uint8_t quote[60];
+	(void)state;
+	setup(&t);
+	l4_ep c = l4_tcp_new(t.h, NULL);
+	struct l4_endpoint to = ep_of("192.0.2.2", 80);
+	for (unsigned i = 0; i < 3; i++) {
+		tn_clear(&t);
+		assert_int_equal(l4_tcp_connect(t.h, c, &to, t.now), 0);
+		tn_pull(&t);
+		assert_int_equal(t.n_out, 1);
+		memcpy(quote, t.out[0].p + 14, 40);
+		tf_icmp(&f, &v4, L4_ICMP_UNREACH, L4_ICMP_UNREACH_PORT, 0, quote, 40);
+		tn_rxf(&t, &f);
+		assert_int_equal(l4_tcp_state(t.h, c), L4_TCP_CLOSED);
+		assert_int_equal(l4_tcp_error(t.h, c), L4_EREFUSED);
+		assert_int_equal(l4_tcp_error(t.h, c), 0);
+		assert_int_equal(l4_tcp_state(t.h, c), L4_TCP_CLOSED);
+		tn_rxf(&t, &f); /* once more, about nothing */
+		assert_int_equal(l4_tcp_error(t.h, c), 0);
+		t.now += L4_SEC;
+	}
+	tn_free(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -729,6 +846,9 @@ int main(void)
 		cmocka_unit_test(tcp_has_two_hosts),
 		cmocka_unit_test(tcp_ignores_ip_options),
 		cmocka_unit_test(local_address_stays),
+		cmocka_unit_test(trouble_after_r1),
+		cmocka_unit_test(soft_errors_are_told),
+		cmocka_unit_test(tcps_23_error_read_at_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -103,6 +103,16 @@ static void confirm(void *ctx, struct l4_path *path, l4_time now)
 	l4_neigh_confirm(&h->ip, ifp, &ifp->neigh.e[path->nh], now);
 }
 
+static void suspect(void *ctx, struct l4_path *path, l4_time now)
+{
+	struct l4_host *h = ctx;
+	struct l4_if *ifp = l4_ip_if(&h->ip, path->ifindex);
+	if (path->local || !ifp || !ifp->eth || path->nh == L4_NEIGH_NONE ||
+	    path->nh_gen != h->ip.gen)
+		return;
+	l4_neigh_suspect(&h->ip, ifp, &ifp->neigh.e[path->nh], now);
+}
+
 static uint32_t set_pmtu(void *ctx, const struct l4_endpoint *remote, uint32_t mtu, l4_time now)
 {
 	struct l4_host *h = ctx;
@@ -164,6 +174,7 @@ void l4_host_fill_tcp_env(struct l4_host *h, struct l4_tcp_env *env)
 		.route = route,
 		.path_ready = l4_path_ready,
 		.path_confirm = confirm,
+		.path_suspect = suspect,
 		.set_pmtu = set_pmtu,
 		.reply = l4_tx_reply,
 		.is_local = is_local,

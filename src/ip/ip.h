@@ -395,6 +395,7 @@ int l4_neigh_output(struct l4_ip *ip, struct l4_if *ifp, const struct l4_addr *n
     const struct l4_addr *src, struct l4_pkt *p, l4_time now);
 /* Upper layers heard from it (RFC 4861 7.3.1). */
 void l4_neigh_confirm(struct l4_ip *ip, struct l4_if *ifp, struct l4_neigh *n, l4_time now);
+void l4_neigh_suspect(struct l4_ip *ip, struct l4_if *ifp, struct l4_neigh *n, l4_time now);
 /* What an ARP reply or NA told: RFC 4861 7.2.5. mac NULL: none was given. */
 void l4_neigh_on_advert(struct l4_ip *ip, struct l4_if *ifp, struct l4_neigh *n,
     const struct l4_mac *mac, bool solicited, bool override_, bool guard, l4_time now);

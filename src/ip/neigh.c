@@ -326,6 +326,15 @@ void l4_neigh_confirm(struct l4_ip *ip, struct l4_if *ifp, struct l4_neigh *n, l
 		become_reachable(ip, ifp, n, now);
 }
 
+/* An upper layer doubts it (RFC 1122 3.3.1.4, RFC 4861 7.3.1): its next packet starts the probes.
+ */
+void l4_neigh_suspect(struct l4_ip *ip, struct l4_if *ifp, struct l4_neigh *n, l4_time now)
+{
+	(void)now;
+	if (n->state == L4_NEIGH_REACHABLE)
+		set_state(ip, ifp, n, L4_NEIGH_STALE, L4_TIME_NEVER);
+}
+
 static bool asked_lately(const struct l4_if *ifp, const struct l4_neigh *n, l4_time now)
 {
 	return n->asked && now - n->asked < SOLICIT_MAX * retrans(ifp);

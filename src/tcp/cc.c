@@ -13,9 +13,10 @@ const struct l4_cc_ops *l4_cc_find(const char *name)
 
 uint32_t l4_cc_slow_start(struct l4_tcp *c, uint32_t n)
 {
-	uint32_t to = c->cwnd + n;
-	if (to > c->ssthresh)
-		to = c->ssthresh;
+	uint32_t most = c->ssthresh < L4_CWND_MAX ? c->ssthresh : L4_CWND_MAX;
+	if (c->cwnd >= most)
+		return n;
+	uint32_t to = n < most - c->cwnd ? c->cwnd + n : most;
 	n -= to - c->cwnd;
 	c->cwnd = to;
 	return n;
@@ -23,6 +24,8 @@ uint32_t l4_cc_slow_start(struct l4_tcp *c, uint32_t n)
 
 void l4_cc_avoid(struct l4_tcp *c, uint32_t w, uint32_t n)
 {
+	if (c->cwnd >= L4_CWND_MAX)
+		return;
 	if (c->cwnd_cnt >= w) { /* w got smaller */
 		c->cwnd_cnt = 0;
 		c->cwnd++;

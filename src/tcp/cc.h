@@ -26,6 +26,9 @@ struct l4_cc_ops {
 	void (*on_restart)(struct l4_tcp *c, l4_time now); /* sending again after idle */
 };
 
+/* Segments; about what the largest window of RFC 7323 holds in segments of one byte. */
+#define L4_CWND_MAX 1000000000u
+
 const struct l4_cc_ops *l4_cc_find(const char *name);
 
 extern const struct l4_cc_ops l4_cc_reno, l4_cc_cubic, l4_cc_bbr;

@@ -39,8 +39,13 @@ static void on_ack(struct l4_tcp *c, const struct l4_ack *a)
 {
 	struct l4_cc_cubic *q = &c->ccs.cubic;
 	uint32_t n = a->delivered;
-	if (!n || !l4_cc_is_limited(c))
+	l4_time since = q->last_ack && a->now > q->last_ack ? a->now - q->last_ack : 0;
+	q->last_ack = a->now;
+	if (!n || !l4_cc_is_limited(c)) {
+		if (q->epoch_start) /* RFC 9438 4.2: time without data to send does not count */
+			q->epoch_start += since;
 		return;
+	}
 	if (c->cwnd < c->ssthresh) {
 		n = l4_cc_slow_start(c, l4_hystart_on_ack(c, a, n));
 		if (!n)
@@ -110,6 +115,7 @@ static void on_restart(struct l4_tcp *c, l4_time now)
 		q->epoch_start += now - c->last_data_out;
 		if (q->epoch_start > now)
 			q->epoch_start = now;
+		q->last_ack = now;
 	}
 }
 

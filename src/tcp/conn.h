@@ -122,11 +122,12 @@ struct l4_rcvbuf {
 struct l4_cc_ops;
 
 struct l4_cc_cubic {
-	double w_max, k, origin; /* segments, seconds, segments */
+	double w_max, k; /* segments, seconds */
 	double w_est;            /* Reno-friendly estimate, segments */
 	double cwnd_prior;
 	double cwnd_frac;    /* part of a segment not yet added to cwnd */
 	l4_time epoch_start; /* 0: none */
+	l4_time last_ack;    /* when the window was last looked at */
 };
 
 struct l4_cc_bbr {
@@ -425,6 +426,8 @@ struct l4_tcp {
 	uint32_t ev_bits; /* not yet taken */
 	int err;          /* why it ended; SO_ERROR */
 	int soft_err;     /* last soft ICMP error (RFC 1122 4.2.3.9) */
+	int trouble;      /* what L4_EV_TROUBLE tells */
+	bool opt_trouble; /* L4_EV_TROUBLE is wanted */
 	bool in_events;
 	uint64_t zc_done; /* last token given back */
 
@@ -615,6 +618,7 @@ void l4_tcp_bind_del(struct l4_tcp *c);
 void l4_tcp_make_ready(struct l4_tcp *c); /* has something to send: put in the ready list */
 void l4_tcp_unready(struct l4_tcp *c);
 void l4_tcp_event(struct l4_tcp *c, uint32_t bits);
+void l4_tcp_trouble(struct l4_tcp *c, int err);
 void l4_tcp_drop(
     struct l4_tcp_stack *ts, struct l4_tcp *c, unsigned reason, const struct l4_seg *s);
 void l4_tcp_set_state(struct l4_tcp *c, uint8_t state);
@@ -721,7 +725,7 @@ void l4_rate_sample(struct l4_tcp *c, struct l4_ack *a);
 void l4_rate_check_app_limited(struct l4_tcp *c);
 
 /* --- rack.c --- */
-void l4_rack_on_delivered(struct l4_tcp *c, const struct l4_txseg *t, l4_time now);
+void l4_rack_on_delivered(struct l4_tcp *c, const struct l4_txseg *t, const struct l4_ack *a);
 void l4_rack_detect(struct l4_tcp *c, struct l4_ack *a, l4_time now);
 void l4_rack_on_dsack(struct l4_tcp *c);
 void l4_rack_on_ack(struct l4_tcp *c, const struct l4_ack *a);

@@ -32,7 +32,7 @@ static void on_error(
 		return;
 	}
 	c->soft_err = err;
-	l4_tcp_event(c, 0);
+	l4_tcp_trouble(c, err);
 }
 
 void l4_tcp_stack_icmp(struct l4_tcp_stack *ts, const struct l4_endpoint *src,

@@ -162,6 +162,10 @@ static void in_syn_sent(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 		l4_tcp_drop(c->ts, c, L4_DROP_TCP_FLAGS, s);
 		return;
 	}
+	if (!has_ack && !c->ts->cfg.simultaneous_open) {
+		l4_tcp_drop(c->ts, c, L4_DROP_TCP_FLAGS, s);
+		return;
+	}
 	c->irs = h->seq;
 	c->rcv_nxt = c->rcv_wup = c->last_ack_sent = h->seq + 1;
 	c->rcv_up = c->rcv_nxt;
@@ -170,7 +174,7 @@ static void in_syn_sent(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 	c->max_wnd = c->snd_wnd;
 	c->snd_wl1 = h->seq;
 	c->snd_wl2 = has_ack ? h->ack : c->iss;
-	if (!has_ack) { /* simultaneous open */
+	if (!has_ack) { /* simultaneous open (RFC 9293 3.5, MUST-10) */
 		l4_tcp_set_state(c, L4_TCP_SYN_RECEIVED);
 		l4_ecn_negotiated(c,
 		    (h->flags & (L4_TCPF_ECE | L4_TCPF_CWR)) == (L4_TCPF_ECE | L4_TCPF_CWR) &&

@@ -44,7 +44,8 @@ int l4_tcp_pick_port(struct l4_tcp_stack *ts, struct l4_tcp *c, l4_time now)
 		for (struct l4_tcp *b = ts->bind_bucket[port % L4_PORT_BUCKETS]; b && !taken;
 		     b = b->bind_next)
 			taken = b->local.port == port && b->state == L4_TCP_LISTEN;
-		if (taken)
+		/* nor the peer's own port on our own address: it would answer itself */
+		if (taken || (port == c->remote.port && l4_addr_eq(&c->local.addr, &c->remote.addr)))
 			continue;
 		c->local.port = port;
 		struct l4_hnode *h = l4_tcp_find(ts, &c->local, &c->remote);

@@ -208,6 +208,7 @@ static struct l4_tcp *make_conn(struct l4_tcp *l, const struct l4_tcp_req *r, l4
 	c->opt_rcvlowat = l->opt_rcvlowat;
 	c->opt_pmtu = l->opt_pmtu;
 	c->opt_accecn = l->opt_accecn;
+	c->opt_trouble = l->opt_trouble;
 	c->rcvbuf = l->rcvbuf;
 	c->sndbuf = l->sndbuf;
 	c->opt_rcvbuf_fixed = l->opt_rcvbuf_fixed;

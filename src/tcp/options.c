@@ -20,6 +20,7 @@ void l4_tcp_config_init(struct l4_tcp_config *c)
 		.rack = true,
 		.tw_reuse = true,
 		.hystart = true,
+		.simultaneous_open = true,
 		.congestion = "cubic",
 		.initial_window = 10,
 		.mss_default = 536,
@@ -218,6 +219,8 @@ int l4_tcps_set(struct l4_tcp_stack *ts, l4_ep ep, int option, int64_t v, l4_tim
 		return set_bool(&c->opt_dontroute, v);
 	case L4_TCPOPT_MTU_DISCOVER:
 		return set_bool(&c->opt_pmtu, v);
+	case L4_TCPOPT_TROUBLE:
+		return set_bool(&c->opt_trouble, v);
 	case L4_TCPOPT_MD5_REQUIRED:
 	case L4_TCPOPT_COUNT:
 		break;
@@ -325,6 +328,9 @@ int l4_tcps_get(struct l4_tcp_stack *ts, l4_ep ep, int option, int64_t *value)
 		return 0;
 	case L4_TCPOPT_MTU_DISCOVER:
 		*value = c->opt_pmtu;
+		return 0;
+	case L4_TCPOPT_TROUBLE:
+		*value = c->opt_trouble;
 		return 0;
 	case L4_TCPOPT_MD5_REQUIRED:
 	case L4_TCPOPT_COUNT:

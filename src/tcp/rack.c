@@ -12,14 +12,21 @@ static bool sent_after(l4_time t1, uint32_t seq1, l4_time t2, uint32_t seq2)
 }
 
 /* RFC 8985 6.2, steps 1 to 3: the most recently sent segment that has been delivered. */
-void l4_rack_on_delivered(struct l4_tcp *c, const struct l4_txseg *t, l4_time now)
+void l4_rack_on_delivered(struct l4_tcp *c, const struct l4_txseg *t, const struct l4_ack *a)
 {
-	if (now < t->xmit_time)
+	if (a->now < t->xmit_time)
 		return;
-	l4_time rtt = now - t->xmit_time;
-	/* step 2: an ACK of a retransmission that came too early is one of the original */
-	if ((t->flags & L4_TX_EVER_RETX) && c->min_rtt && rtt < c->min_rtt)
-		return;
+	l4_time rtt = a->now - t->xmit_time;
+	/* step 2: an ACK of a retransmission that came too early, or echoes an older timestamp, is
+	 * one of the original */
+	if (t->flags & L4_TX_EVER_RETX) {
+		if (c->min_rtt && rtt < c->min_rtt)
+			return;
+		const struct l4_tcp_opts *o = a->seg ? &a->seg->h.opts : NULL;
+		if (o && c->ts_ok && (o->present & L4_TCPO_TS) && o->ts_ecr &&
+		    (int32_t)(o->ts_ecr - l4_tcp_ts_now(c->ts, t->xmit_time) - c->ts_offset) < 0)
+			return;
+	}
 	if (sent_after(t->xmit_time, t->seq + t->len, c->rack.xmit_ts, c->rack.end_seq)) {
 		c->rack.xmit_ts = t->xmit_time;
 		c->rack.end_seq = t->seq + t->len;

@@ -279,7 +279,7 @@ static void delivered(struct l4_tcp *c, struct l4_txseg *t, struct l4_ack *a)
 	else if (l4_seq_leq(t->seq + t->len, c->recovery_point))
 		a->orig_sacked = true;
 	l4_rate_on_delivered(c, t, a);
-	l4_rack_on_delivered(c, t, a->now);
+	l4_rack_on_delivered(c, t, a);
 	c->delivered++;
 	a->delivered++;
 	if (t->flags & L4_TX_LOST) {
@@ -320,7 +320,7 @@ static void ack_clean(struct l4_tcp *c, uint32_t ack, struct l4_ack *a)
 	a->fin_acked = last->flags & L4_TX_FIN;
 	a->orig_sacked = l4_seq_leq(first->seq + first->len, c->recovery_point);
 	l4_rate_on_delivered(c, last, a);
-	l4_rack_on_delivered(c, last, a->now);
+	l4_rack_on_delivered(c, last, a);
 	c->delivered += k;
 	a->delivered += k;
 	a->acked += k;

@@ -282,7 +282,7 @@ struct l4_tcp *l4_tcp_conn_new(struct l4_tcp_stack *ts, void *user)
 	c->user = user;
 	c->ep = L4_EP_TCP | (l4_ep)ts->slot[i].gen << 32 | i;
 	c->state = L4_TCP_CLOSED;
-	c->opt_pmtu = true;
+	c->opt_pmtu = c->opt_trouble = true;
 	c->opt_ttl = -1;
 	c->opt_rcvlowat = 1;
 	c->opt_notsent_lowat = cfg->notsent_lowat;
@@ -453,9 +453,20 @@ bool l4_tcps_event(struct l4_tcp_stack *ts, l4_ep ep, struct l4_event *e)
 	    (struct l4_event){ .ep = ep, .bits = c->ev_bits, .user = c->user, .token = c->zc_done };
 	if (c->ev_bits & L4_EV_ERROR)
 		e->err = c->err ? c->err : c->soft_err;
+	else if (c->ev_bits & L4_EV_TROUBLE)
+		e->err = c->trouble;
 	c->ev_bits = 0;
 	c->in_events = false;
 	return true;
+}
+
+/* RFC 9293 3.9.1.8, MUST-47: soft errors are told, unless the user does not want them (SHLD-20). */
+void l4_tcp_trouble(struct l4_tcp *c, int err)
+{
+	if (!c->opt_trouble)
+		return;
+	c->trouble = err;
+	l4_tcp_event(c, L4_EV_TROUBLE);
 }
 
 void l4_tcp_drop(struct l4_tcp_stack *ts, struct l4_tcp *c, unsigned reason, const struct l4_seg *s)

@@ -103,6 +103,9 @@ struct l4_tcp_env {
 	    const struct l4_endpoint *remote, struct l4_path *path, l4_time now);
 	/* The peer answers: its neighbour entry is reachable (RFC 4861 7.3.1). */
 	void (*path_confirm)(void *ctx, struct l4_path *path, l4_time now);
+	/* R1 retransmissions of a segment had no answer: the next hop may be dead (RFC 9293 3.8.3,
+	 * RFC 1122 3.3.1.4). */
+	void (*path_suspect)(void *ctx, struct l4_path *path, l4_time now);
 	/* Lowers the path MTU towards remote in the host's cache; returns the MTU now believed. */
 	uint32_t (*set_pmtu)(
 	    void *ctx, const struct l4_endpoint *remote, uint32_t mtu, l4_time now);

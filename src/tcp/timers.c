@@ -145,6 +145,10 @@ static bool on_rto(struct l4_tcp *c, l4_time now)
 	l4_recovery_on_rto(c, now);
 	if (c->retransmits < UINT8_MAX)
 		c->retransmits++;
+	if (c->retransmits == cfg->retries1) { /* R1: RFC 9293 3.8.3, MUST-20 (a) and SHLD-9 */
+		c->ts->env.path_suspect(c->ts->env.ctx, &c->path, now);
+		l4_tcp_trouble(c, L4_ETIMEDOUT);
+	}
 	if (c->backoff < 30)
 		c->backoff++; /* RFC 6298 5.5 */
 	l4_tcp_rearm_rto(c, now);

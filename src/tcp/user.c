@@ -261,6 +261,8 @@ static int open_active(
 	c->iss = 0;
 	if (!port) {
 		e = l4_tcp_pick_port(ts, c, now);
+	} else if (port == c->remote.port && l4_addr_eq(&c->local.addr, &c->remote.addr)) {
+		e = L4_EINVAL; /* a connection to itself */
 	} else {
 		struct l4_hnode *h = l4_tcp_find(ts, &c->local, &c->remote);
 		if (h && h->kind == L4_H_TW) { /* RFC 9293 3.6.1, MAY-2; RFC 6191 */
