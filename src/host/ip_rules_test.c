@@ -753,8 +753,7 @@ static void trouble_after_r1(void **state)
 		/* with the least timeout of 200 ms three take 1.4 s */
 		int err = trouble(&p.a, c, 1000 * L4_MSEC, &n);
 		assert_int_equal(n, 0);
-		assert_int_equal(
-		    l4_neigh_find(&p.a.h->ip, ifp, &peer)->state, L4_NEIGH_REACHABLE);
+		assert_int_equal(l4_neigh_find(&p.a.h->ip, ifp, &peer)->state, L4_NEIGH_REACHABLE);
 		err = trouble(&p.a, c, 4 * L4_SEC, &n);
 		assert_int_equal(n, wanted);
 		assert_int_equal(err, wanted ? L4_ETIMEDOUT : 0);

@@ -392,8 +392,7 @@ static void rack_distrusts_early_acks(void **state)
 			.xmit_time = b.now,
 			.flags = row[i].again ? L4_TX_EVER_RETX : 0 };
 		struct l4_seg s = { .h.opts.present = row[i].echo ? L4_TCPO_TS : 0 };
-		s.h.opts.ts_ecr =
-		    l4_tcp_ts_now(&b.ts, b.now) + 77 - (row[i].echo < 0 ? 50u : 0u);
+		s.h.opts.ts_ecr = l4_tcp_ts_now(&b.ts, b.now) + 77 - (row[i].echo < 0 ? 50u : 0u);
 		struct l4_ack a = { .seg = &s, .now = b.now + row[i].after_ms * L4_MSEC };
 		l4_rack_on_delivered(&b.c, &t, &a);
 		if (b.c.rack.advanced != row[i].counts)

@@ -123,7 +123,7 @@ struct l4_cc_ops;
 
 struct l4_cc_cubic {
 	double w_max, k; /* segments, seconds */
-	double w_est;            /* Reno-friendly estimate, segments */
+	double w_est;    /* Reno-friendly estimate, segments */
 	double cwnd_prior;
 	double cwnd_frac;    /* part of a segment not yet added to cwnd */
 	l4_time epoch_start; /* 0: none */
@@ -388,6 +388,7 @@ struct l4_tcp {
 	/* ECN (ecn.c) */
 	bool ecn_echo; /* RFC 3168: send ECE until CWR */
 	bool ecn_cwr;  /* CWR goes out with the next new data */
+	bool ecn_hold; /* marked at a window of one: new data waits for the timer */
 	uint32_t ecn_cwr_seq;
 	uint8_t ecn_syn_ect; /* AccECN: ECN bits of the received SYN or SYN-ACK + 1 */
 	uint32_t rcv_ce;     /* r.cep: CE marked segments received */

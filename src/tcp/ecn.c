@@ -4,7 +4,7 @@
  * AccECN the three flag bits are a counter of CE-marked segments (ACE), and every ACK tells it. The
  * sender reduces once a round trip, as for a loss (recovery.c, CWR), and its retransmissions and
  * pure ACKs are not ECT. */
-#include "tcp/conn.h"
+#include "tcp/cc.h"
 
 #define ECT1 1
 #define ECT0 2
@@ -77,6 +77,8 @@ void l4_ecn_on_ack(struct l4_tcp *c, const struct l4_seg *s, struct l4_ack *a)
 	if (!reduce)
 		return;
 	a->ece = true;
+	if (c->cwnd <= 1 && !c->cc->full_control)
+		c->ecn_hold = true; /* RFC 3168 6.1.2: the next segment waits for the timer */
 	/* RFC 3168 6.1.2: once a window */
 	if (c->ca_state < L4_CA_CWR && l4_seq_geq(c->snd_una, c->ecn_cwr_seq)) {
 		c->ecn_cwr_seq = c->snd_nxt;

@@ -45,7 +45,8 @@ int l4_tcp_pick_port(struct l4_tcp_stack *ts, struct l4_tcp *c, l4_time now)
 		     b = b->bind_next)
 			taken = b->local.port == port && b->state == L4_TCP_LISTEN;
 		/* nor the peer's own port on our own address: it would answer itself */
-		if (taken || (port == c->remote.port && l4_addr_eq(&c->local.addr, &c->remote.addr)))
+		if (taken ||
+		    (port == c->remote.port && l4_addr_eq(&c->local.addr, &c->remote.addr)))
 			continue;
 		c->local.port = port;
 		struct l4_hnode *h = l4_tcp_find(ts, &c->local, &c->remote);

@@ -165,12 +165,14 @@ static void negotiate_ecn(
     const struct l4_tcp_stack *ts, struct l4_tcp_req *r, const struct l4_seg *s)
 {
 	uint16_t f = s->h.flags & (L4_TCPF_ECE | L4_TCPF_CWR | L4_TCPF_AE);
-	if (!ts->cfg.ecn || (f & (L4_TCPF_ECE | L4_TCPF_CWR)) != (L4_TCPF_ECE | L4_TCPF_CWR))
-		return;
+	bool classic = f == (L4_TCPF_ECE | L4_TCPF_CWR);
 	r->ecn_syn_ect = s->tos & 3;
-	if ((f & L4_TCPF_AE) && ts->cfg.ecn >= 3)
+	if (!ts->cfg.ecn || !f)
+		return;
+	/* RFC 9768 3.1.3: mixes that nobody has defined yet ask for accurate feedback too */
+	if (!classic && ts->cfg.ecn >= 3)
 		r->accecn = r->ecn_ok = true;
-	else
+	else if (classic || f == (L4_TCPF_ECE | L4_TCPF_CWR | L4_TCPF_AE))
 		r->ecn_ok =
 		    (s->tos & 3) == 0; /* RFC 3168 6.1.1: a SYN is sent not-ECT; else distrust */
 }
@@ -474,6 +476,36 @@ void l4_tcp_listen_input(struct l4_tcp *l, const struct l4_seg *s, l4_time now)
 
 /* --- SYN-RECEIVED of a half-open record --- */
 
+/* The SYN again: our SYN-ACK was lost. RFC 9768 3.1.5: one that asks for the other kind of ECN is
+ * reset; else what counts of it is how it arrived. */
+static void again(struct l4_tcp_req *r, const struct l4_seg *s, l4_time now)
+{
+	struct l4_tcp_stack *ts = r->listener->ts;
+	uint16_t f = s->h.flags & (L4_TCPF_ECE | L4_TCPF_CWR | L4_TCPF_AE);
+	bool classic = f == (L4_TCPF_ECE | L4_TCPF_CWR);
+	bool accurate = f == (L4_TCPF_ECE | L4_TCPF_CWR | L4_TCPF_AE);
+	if (ts->cfg.ecn >= 3 && r->ecn_ok && (r->accecn ? classic : accurate)) {
+		l4_tcp_drop(ts, r->listener, L4_DROP_TCP_FLAGS, s);
+		struct l4_seg_out o = { .src = r->local,
+			.dst = r->remote,
+			.path = &r->path,
+			.df = true,
+			.h = { .sport = r->local.port,
+			    .dport = r->remote.port,
+			    .seq = r->iss + 1,
+			    .ack = r->irs + 1,
+			    .flags = L4_TCPF_RST | L4_TCPF_ACK },
+			.why = { .code = L4_WHY_RST_STATE } };
+		l4_tcp_count_rst(ts);
+		ts->env.reply(ts->env.ctx, &o, now);
+		ts->ctr.attempt_fails++;
+		l4_tcp_req_free(r);
+		return;
+	}
+	r->ecn_syn_ect = s->tos & 3;
+	send_synack(r, L4_WHY_SYNACK_RTX, NULL, now);
+}
+
 void l4_tcp_req_input(struct l4_tcp_req *r, const struct l4_seg *s, l4_time now)
 {
 	struct l4_tcp *l = r->listener;
@@ -491,7 +523,7 @@ void l4_tcp_req_input(struct l4_tcp_req *r, const struct l4_seg *s, l4_time now)
 		return;
 	}
 	if (!rst && (h->flags & (L4_TCPF_SYN | L4_TCPF_ACK)) == L4_TCPF_SYN && h->seq == r->irs) {
-		send_synack(r, L4_WHY_SYNACK_RTX, NULL, now); /* the SYN again: ours was lost */
+		again(r, s, now);
 		return;
 	}
 	/* RFC 9293 3.10.7.4, first: the window starts at irs + 1 */

@@ -456,6 +456,10 @@ static int pull_new(struct l4_tcp *c, struct l4_seg_out *o, uint32_t max, l4_tim
 		return 0;
 	if (!c->sb.n)
 		l4_recovery_idle_restart(c, now);
+	if (c->ecn_hold && !c->sb.n) { /* RFC 3168 6.1.2 */
+		persist(c, now);
+		return 0;
+	}
 	uint32_t in_flight = l4_in_flight(c);
 	if (in_flight >= c->cwnd && !tlp && avail) { /* cwnd holds data back, not a FIN */
 		limited(c, true, now);

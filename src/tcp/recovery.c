@@ -70,6 +70,9 @@ static void end_reduction(struct l4_tcp *c)
 		return;
 	if (c->ssthresh < UINT32_MAX && (c->ca_state == L4_CA_CWR || c->ca_state == L4_CA_RECOVERY))
 		c->cwnd = c->ssthresh;
+	/* RFC 9438 4.6: marks may cut down to one segment, losses to two */
+	if (c->ca_state == L4_CA_CWR && c->prior_cwnd <= 2)
+		c->cwnd = 1;
 }
 
 void l4_recovery_enter_cwr(struct l4_tcp *c, l4_time now)
@@ -395,9 +398,11 @@ void l4_recovery_on_ack(struct l4_tcp *c, struct l4_ack *a, uint32_t ack)
 		c->cc->on_ack(c, a);
 	} else if (c->ca_state == L4_CA_RECOVERY || c->ca_state == L4_CA_CWR) {
 		prr(c, a, entered);
-	} else if (a->delivered && (was != L4_CA_RECOVERY || c->ca_state != L4_CA_OPEN)) {
+	} else if (a->delivered && !a->ece &&
+		   (was != L4_CA_RECOVERY || c->ca_state != L4_CA_OPEN)) {
 		/* RFC 5681: OPEN, DISORDER and LOSS (slow start) grow by what is newly delivered
-		 * when the ACK advances; where the path reorders, a SACK is as good */
+		 * when the ACK advances; where the path reorders, a SACK is as good;
+		 * RFC 3168 6.1.2: an ACK with ECN-Echo never makes the window grow */
 		if (a->acked || c->reordering > c->ts->cfg.reordering)
 			c->cc->on_ack(c, a);
 	}

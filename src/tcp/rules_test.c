@@ -171,9 +171,7 @@ static void a_batch_has_one_ack(void **state)
 		struct l4_tcp_hdr t = data_hdr(&r, 1 + 1000 * i, 1);
 		uint32_t n = build(&r, &t, 1000, b[i]);
 		p[i] = (struct l4_piece){ b[i], n };
-		f[i] = (struct l4_frame){
-			.pieces = &p[i], .n_pieces = 1, .len = n, .time = r.now
-		};
+		f[i] = (struct l4_frame){ .pieces = &p[i], .n_pieces = 1, .len = n, .time = r.now };
 	}
 	l4_host_rx(r.h, r.ifx, f, N, r.now);
 	look(&r);
@@ -494,7 +492,8 @@ static void bring_to(struct rig *r, int st, uint32_t *seq, uint32_t *ack)
  * of the answer (0: none), and the state after it. */
 static uint16_t model(int st, unsigned f, int *after)
 {
-	bool syn = f & L4_TCPF_SYN, fin = f & L4_TCPF_FIN, rst = f & L4_TCPF_RST, a = f & L4_TCPF_ACK;
+	bool syn = f & L4_TCPF_SYN, fin = f & L4_TCPF_FIN, rst = f & L4_TCPF_RST,
+	     a = f & L4_TCPF_ACK;
 	const uint16_t ACK = L4_TCPF_ACK;
 	*after = st;
 	/* SYN with FIN or RST, and nothing at all: dropped, as the standard leaves open */

@@ -173,6 +173,7 @@ static bool on_persist(struct l4_tcp *c, l4_time now)
 		give_up(c, c->orphan || late);
 		return false;
 	}
+	c->ecn_hold = false;
 	if (c->snd_wnd > 0) {
 		c->sws_override = true;
 	} else {

@@ -169,7 +169,7 @@ static void forget(struct l4_tcp *c)
 	c->rcv_urg = 0;
 	c->dsack.start = c->dsack.end = 0;
 	c->delivered = c->app_limited = 0;
-	c->probe_octet = c->sws_override = false;
+	c->probe_octet = c->sws_override = c->ecn_hold = false;
 	memset(&c->rack, 0, sizeof c->rack);
 	l4_recovery_init(c);
 	c->iss = c->irs = c->rcv_nxt = c->rcv_wup = 0;
