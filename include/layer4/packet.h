@@ -50,9 +50,9 @@ struct l4_craft_option {
 	uint8_t style;      /* how kind and length are written; internal */
 	uint8_t flag;       /* bit of the header that tells of it, from 1; 0: none */
 	const char *format; /* of its values, internal */
-	const char
-	    *args; /* what they are called, "tsval,tsecr": the last parts of rows of the table
-		    */
+	const char *args;   /* what they are called, "tsval,tsecr": the last parts of rows
+			     * of the table, where they have one */
+	const char *title;  /* what it is, for people */
 };
 /* The options of a protocol by index. NULL: there are no more. */
 L4_EXPORT const struct l4_craft_option *l4_craft_option(const struct l4_proto *p, size_t index);

@@ -16,7 +16,7 @@
 #include <cmocka.h>
 
 /* A sample of every file: enough to see every protocol, few enough for each commit. */
-enum { PER_FILE = 20, PACKET_MAX = 65535, TEXT_MAX = 4 * PACKET_MAX + 4096 };
+enum { PER_FILE = 1000000, PACKET_MAX = 65535, TEXT_MAX = 4 * PACKET_MAX + 4096 };
 
 static struct {
 	unsigned files, packets, raw, bad;
@@ -129,7 +129,7 @@ static void test_fuzz(void **state)
 		uint8_t b[256];
 		size_t n;
 		assert_int_equal(l4_craft_parse(&x, expr[i], NULL, NULL, &err), 0);
-		for (uint64_t k = 0; k < 500; k++) {
+		for (uint64_t k = 0; k < 16667; k++) {
 			assert_int_equal(l4_craft_build(x, 0, k, b, sizeof b, &n), 0);
 			try_packet(expr[i], k, l4_craft_linktype(x), b, n);
 		}
