@@ -52,6 +52,20 @@ static void packet(const uint8_t *data, size_t size, uint8_t *a)
 	if (!text || !size)
 		goto out;
 	uint16_t link = links[data[0] % (sizeof links / sizeof links[0])];
+	static const char *const fields[] = { "tcp.dport", "tcp.tsval", "ip6.src", "icmp6.target",
+		"icmp6.src_linkaddr", "dhcp.dhcp", "ip.ra", "icmp.gw", "ipv6.hopopts.len" };
+	struct l4_craft_packet p;
+	l4_craft_read(&p, link, data + 1, size - 1);
+	for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+		uint64_t v;
+		(void)l4_craft_get(&p, fields[i], &v);
+		const uint8_t *b = l4_craft_bytes(&p, fields[i], &n);
+		if (b && (b < data + 1 || b + n > data + size))
+			abort();
+	}
+	const uint8_t *b = l4_craft_payload(&p, &n);
+	if (b + n > data + size)
+		abort();
 	if (l4_craft_text(link, data + 1, size - 1, text, cap) < 0 ||
 	    l4_craft_parse(&x, text, NULL, NULL, &err) < 0)
 		abort();

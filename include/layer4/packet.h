@@ -109,6 +109,39 @@ L4_EXPORT int l4_craft_fill(
 L4_EXPORT const struct l4_field *l4_craft_varied(
     const struct l4_craft_expr *x, uint32_t n, uint32_t *layer);
 
+/* ---- reading fields ---- */
+
+enum { L4_CRAFT_LAYERS = 16 };
+
+/* The layers of a packet, found by the tables alone: no context, no allocation, no reassembly. The
+ * bytes are borrowed. What stands behind the last layer found is payload. */
+struct l4_craft_packet {
+	const uint8_t *data;
+	uint32_t n; /* bytes */
+	uint32_t n_layers;
+	struct {
+		const struct l4_proto *proto;
+		uint32_t at, header; /* bytes from the packet's start; header with its options */
+		uint32_t end;        /* where its length says that it ends, at most n */
+	} layers[L4_CRAFT_LAYERS];
+};
+
+/* Finds the layers of n bytes with this link type (enum l4_linktype) and returns how many; 0: none
+ * is known, or the first is cut off. */
+L4_EXPORT uint32_t l4_craft_read(
+    struct l4_craft_packet *p, uint16_t linktype, const void *data, size_t n);
+/* Reads a field by protocol and name as expressions have them: "tcp.dport", "ip6.hlim",
+ * "icmp.mtu", "tcp.tsval" (of the first option that has it). The first layer of that protocol
+ * counts. Up to 64 bits, host order. Returns 0; L4_ENOTFOUND: no such layer, field or option here;
+ * L4_EINVAL: wider than 64 bits. */
+L4_EXPORT int l4_craft_get(const struct l4_craft_packet *p, const char *field, uint64_t *value);
+/* The same of a field of whole bytes, as it stands in the packet: addresses, texts. NULL: not here.
+ * *n is set to its length, bytes. */
+L4_EXPORT const uint8_t *l4_craft_bytes(
+    const struct l4_craft_packet *p, const char *field, size_t *n);
+/* What stands behind the innermost layer, up to the end that the layers say. Never NULL. */
+L4_EXPORT const uint8_t *l4_craft_payload(const struct l4_craft_packet *p, size_t *n);
+
 /* ---- reading back ---- */
 
 /* Writes the expression that builds these n bytes of a packet with this link type

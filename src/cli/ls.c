@@ -310,7 +310,8 @@ static int unknown(const char *what, const char *name, const struct l4_proto *p)
 {
 	char near[160];
 	fprintf(stderr, "l4 ls: no %s '%s'", what, name);
-	if (l4_craft_nearest(p, name, near, sizeof near))
+	const char *last = p && strchr(name, '.') ? strrchr(name, '.') + 1 : name;
+	if (l4_craft_nearest(p, last, near, sizeof near))
 		fprintf(stderr, "; near: %s", near);
 	fputc('\n', stderr);
 	return L4_EXIT_NO;

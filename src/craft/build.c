@@ -165,7 +165,7 @@ bool craft_open(const struct l4_craft_expr *x, uint32_t layer, const struct l4_f
 /* ---- what is derived ---- */
 
 /* The table in which a layer's "next protocol" field is a key. */
-static const char *next_table(const struct l4_proto *p, const struct l4_field *f)
+const char *craft_next_table(const struct l4_proto *p, const struct l4_field *f)
 {
 	if (!strncmp(p->name, "ppp", 3))
 		return "ppp";
@@ -194,7 +194,7 @@ static const struct l4_proto *next_of(const struct l4_craft_expr *x, uint32_t la
 static uint64_t next_protocol(const struct builder *b, uint32_t layer, const struct l4_field *f)
 {
 	const struct l4_craft_expr *x = b->x;
-	const char *table = next_table(x->layers[layer].proto, f);
+	const char *table = craft_next_table(x->layers[layer].proto, f);
 	const struct l4_proto *next = next_of(x, layer);
 	bool last = layer + 1 == x->n_layers || x->layers[layer + 1].kind == EXPR_PAD;
 	uint32_t key;

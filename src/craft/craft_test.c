@@ -363,6 +363,67 @@ static void test_fill(void **state)
 	l4_craft_free(x);
 }
 
+/* Fields by name, out of packets that expressions built. */
+static void test_read(void **state)
+{
+	static const struct {
+		const char *expr, *field;
+		int64_t value; /* below 0: an error */
+	} rows[] = {
+		{ "eth()/vlan(id=7)/ip(ttl=9)/udp(dport=99)/\"x\"", "udp.dport", 99 },
+		{ "eth()/vlan(id=7)/ip(ttl=9)/udp(dport=99)/\"x\"", "vlan.id", 7 },
+		{ "eth()/vlan(id=7)/ip(ttl=9)/udp(dport=99)/\"x\"", "ip.ttl", 9 },
+		{ "eth()/vlan(id=7)/ip(ttl=9)/udp(dport=99)/\"x\"", "tcp.dport", L4_ENOTFOUND },
+		{ "eth()/vlan(id=7)/ip(ttl=9)/udp(dport=99)/\"x\"", "udp.nothing", L4_ENOTFOUND },
+		{ "eth()/vlan(id=7)/ip(ttl=9)/udp(dport=99)/\"x\"", "ttl", L4_ENOTFOUND },
+		{ "ip()/tcp(flags=SA,options=[nop,ts(5,6),mss(1400)])", "tcp.tsecr", 6 },
+		{ "ip()/tcp(flags=SA,options=[nop,ts(5,6),mss(1400)])", "tcp.mss_val", 1400 },
+		{ "ip()/tcp(flags=SA,options=[nop,ts(5,6),mss(1400)])", "tcp.shift", L4_ENOTFOUND },
+		{ "ip()/tcp(flags=SA,options=[nop,ts(5,6),mss(1400)])", "tcp.flags.ack", 1 },
+		{ "ip()/icmp(mtu=1300)/ip(ttl=1)/udp(sport=5)", "icmp.mtu", 1300 },
+		{ "ip()/icmp(mtu=1300)/ip(ttl=1)/udp(sport=5)", "udp.sport", 5 },
+		{ "ip6()/hopopts(options=[ra(3)])/frag(id=8)/icmp6(mtu=1281)",
+		    "ipv6.hopopts.router_alert", 3 },
+		{ "ip6()/hopopts(options=[ra(3)])/frag(id=8)/icmp6(mtu=1281)", "frag.id", 8 },
+		{ "ip6()/hopopts(options=[ra(3)])/frag(id=8)/icmp6(mtu=1281)", "icmp6.mtu", 1281 },
+		{ "ip6()/hopopts(options=[ra(3)])/frag(id=8,offset=1)/icmp6()", "icmp6.type",
+		    L4_ENOTFOUND },
+		{ "ip6()/icmp6(target=::7,options=[sll(02:00:00:00:00:09)])", "icmp6.src_linkaddr",
+		    0x020000000009 },
+		{ "ip()/udp()/dhcp(options=[lease(77),type(Offer)])", "dhcp.dhcp", 2 },
+		{ "ip(src=1.2.3.4)", "ip.src", 0x01020304 },
+		{ "ip6()", "ip6.src", L4_EINVAL },
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		uint8_t b[512];
+		struct l4_craft_packet p;
+		size_t n = build(rows[i].expr, 0, b, sizeof b);
+		uint64_t v;
+		assert_true(l4_craft_read(&p, *rows[i].expr == 'e' ? 1 : 101, b, n) > 0);
+		int e = l4_craft_get(&p, rows[i].field, &v);
+		if (rows[i].value < 0 ? e != rows[i].value : e || v != (uint64_t)rows[i].value)
+			fail_msg("%s %s: %d, %u", rows[i].expr, rows[i].field, e, (unsigned)v);
+		for (size_t cut = 0; cut < n; cut++) { /* never beyond the end */
+			uint8_t *c = malloc(cut + 1);
+			assert_non_null(c);
+			memcpy(c, b, cut);
+			l4_craft_read(&p, *rows[i].expr == 'e' ? 1 : 101, c, cut);
+			(void)l4_craft_get(&p, rows[i].field, &v);
+			free(c);
+		}
+	}
+	uint8_t b[128];
+	struct l4_craft_packet p;
+	size_t m, n = build("ip6(dst=2001:db8::1)/udp(dport=9)/\"abc\"/pad(4)", 0, b, sizeof b);
+	assert_int_equal(l4_craft_read(&p, 101, b, n), 2);
+	assert_memory_equal(l4_craft_payload(&p, &m), "abc", 3);
+	assert_int_equal(m, 3);
+	assert_ptr_equal(l4_craft_bytes(&p, "ip6.dst", &m), b + 24);
+	assert_int_equal(m, 16);
+	assert_null(l4_craft_bytes(&p, "ip6.fl", &m));
+}
+
 static void round_trip(uint16_t link, const uint8_t *p, size_t n, const char *want)
 {
 	char *text = malloc(4 * n + 4096);
@@ -452,6 +513,7 @@ int main(void)
 		cmocka_unit_test(test_random),
 		cmocka_unit_test(test_plan),
 		cmocka_unit_test(test_fill),
+		cmocka_unit_test(test_read),
 		cmocka_unit_test(test_read_back),
 		cmocka_unit_test(test_read_back_damaged),
 		cmocka_unit_test(test_read_back_fuzz),

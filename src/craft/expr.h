@@ -154,6 +154,10 @@ bool expr_tail_end(struct parser *s, struct tail *t);
 const struct l4_craft_option *craft_option_of(
     const struct l4_proto *p, const char *list, uint32_t kind);
 
+/* Where the value `name` stands in options of o: bits from the option's first byte, if its place is
+ * fixed. False: o has no such value, or it has no fixed place. */
+bool craft_option_place(const struct l4_craft_option *o, const char *name, struct expr_place *at);
+
 /* How an option's kind and length are written. */
 enum option_style {
 	STYLE_PLAIN,   /* neither: values only */
@@ -193,6 +197,13 @@ size_t craft_nearest_option(
     const struct l4_proto *p, const char *list, const char *wanted, char *out, size_t cap);
 const char *craft_tail(const struct l4_proto *p, const char *name);
 const char *craft_short(const struct l4_proto *p, const struct l4_field *f);
+
+/* read.c: bytes of this header with its options; 0: it is cut off. Sets the form and the bytes of
+ * the fixed part. */
+uint32_t craft_header(const struct l4_proto *p, const uint8_t *h, uint32_t left,
+    const struct l4_craft_form **form, uint32_t *fixed);
+/* The table that the value of a layer's "next protocol" field is a key of. */
+const char *craft_next_table(const struct l4_proto *p, const struct l4_field *f);
 
 /* forms.c: the form that a value of the choosing field selects, and a field of any form, of one
  * that fits the value (-1: not known yet) before others. */

@@ -130,6 +130,10 @@ static const struct l4_field eth_len[] = { F("eth.len", NULL, U16, DEC, 96, 16, 
 static const struct l4_field vlan_len[] = { F("vlan.cfi", NULL, BOOL, NONE, 3, 1, 0),
 	F("vlan.len", NULL, U16, DEC, 16, 16, 0) };
 
+/* Reading takes this type without showing it. */
+static const struct l4_field qinq_type[] = { F(
+    "ieee8021ad.type", NULL, U16, HEX, 16, 16, .derive = L4_DERIVE_NEXT, .label = "Type") };
+
 static const struct l4_craft_form forms[] = {
 	FORM("icmp", icmp_unreachable, 8, 4, 3),
 	FORM("icmp", icmp_exceeded, 8, -1, 11),
@@ -170,6 +174,7 @@ static const struct l4_craft_form forms[] = {
 	ALWAYS("dhcp", dhcp_wide, 240),
 	ALWAYS("eth", eth_len, 14),
 	ALWAYS("vlan", vlan_len, 4),
+	ALWAYS("ieee8021ad", qinq_type, 4),
 };
 
 const struct l4_craft_form *l4_craft_form(const struct l4_proto *p, size_t index)

@@ -80,9 +80,9 @@ static unsigned distance(const char *a, const char *b)
 		return 99;
 	for (unsigned j = 0; j <= n; j++)
 		rows[0][j] = j;
-	unsigned i = 1;
-	for (; a[i - 1]; i++) {
-		unsigned *row = rows[i % 3], *last = rows[(i + 2) % 3], *older = rows[(i + 1) % 3];
+	for (unsigned i = 1; a[i - 1]; i++) {
+		unsigned *row = rows[i % 3];
+		const unsigned *last = rows[(i + 2) % 3], *before = rows[(i + 1) % 3];
 		row[0] = i;
 		for (size_t j = 1; j <= n; j++) {
 			unsigned best = last[j - 1] + (a[i - 1] != b[j - 1]);
@@ -91,15 +91,16 @@ static unsigned distance(const char *a, const char *b)
 			if (row[j - 1] + 1 < best)
 				best = row[j - 1] + 1;
 			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
-			    older[j - 2] + 1 < best)
-				best = older[j - 2] + 1;
+			    before[j - 2] + 1 < best)
+				best = before[j - 2] + 1;
 			row[j] = best;
 		}
 	}
-	return rows[(i - 1) % 3][n];
+	return rows[strlen(a) % 3][n];
 }
 
-/* The three nearest of at most 1 + length / 2 edits, nearest first. */
+/* The three nearest, nearest first: of at most an edit for every three letters begun, or that begin
+ * with what is wanted. */
 struct nearest {
 	const char *name[3];
 	unsigned edits[3];
@@ -108,7 +109,10 @@ struct nearest {
 static void offer(struct nearest *s, const char *wanted, const char *name)
 {
 	unsigned e = distance(wanted, name);
-	if (e > 1 + strlen(wanted) / 2 || e >= strlen(name))
+	size_t n = strlen(wanted);
+	if (n > 1 && !strncmp(name, wanted, n))
+		e = 1;
+	if (e > (n + 2) / 3 || e >= strlen(name))
 		return;
 	for (size_t i = 0; i < 3; i++)
 		if (s->name[i] && !strcmp(s->name[i], name))

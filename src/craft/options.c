@@ -541,6 +541,22 @@ static const struct l4_craft_option *flat_option(
 	return NULL;
 }
 
+bool craft_option_place(const struct l4_craft_option *o, const char *name, struct expr_place *at)
+{
+	struct values v;
+	take_apart(&v, o);
+	at->bit = o->style == STYLE_PLAIN ? 0 : o->style == STYLE_TAG ? 32 : 16;
+	for (unsigned k = 0; k < v.n && v.e[k].width && o->style < STYLE_RECORD; k++) {
+		char arg[40];
+		name_of(&v, k, arg, sizeof arg);
+		at->bits = v.e[k].width * 8u;
+		if (is_value(&v.e[k]) && !strcmp(arg, name))
+			return true;
+		at->bit += at->bits;
+	}
+	return false;
+}
+
 bool expr_is_flat(const struct l4_proto *p, const char *name)
 {
 	struct values v;

@@ -375,58 +375,18 @@ static bool is_dns(const char *name)
 	return !strcmp(name, "dns") || !strcmp(name, "mdns") || !strcmp(name, "llmnr");
 }
 
-/* The form by what the choosing field holds. */
-static const struct l4_craft_form *form_of(const struct l4_proto *p, const uint8_t *h, uint32_t n)
-{
-	const struct l4_craft_form *f;
-	const struct l4_field *by;
-	uint64_t v = 0;
-	for (size_t i = 0; (f = l4_craft_form(p, i)) != NULL; i++) {
-		by = f->by ? craft_named(p, p->fields + 1, p->n_fields - 1u, f->by) : NULL;
-		if (by && l4_field_read(by, h, n, &v) == 0)
-			break;
-	}
-	/* A query of IGMPv3 is known by its length (RFC 3376 7.1). */
-	for (size_t i = 0; v == 0x11 && n >= 12 && (f = l4_craft_form(p, i)) != NULL; i++)
-		if (!strcmp(p->name, "igmp") && f->on_demand)
-			return f;
-	return craft_form_of(p, v);
-}
-
-static uint32_t gre_length(const uint8_t *h)
-{
-	return 4u + (h[0] & 0xc0 ? 4 : 0) + (h[0] & 0x20 ? 4 : 0) + (h[0] & 0x10 ? 4 : 0);
-}
-
 bool text_header(const struct text_reader *r, const struct l4_proto *p, struct text_part *k)
 {
 	const uint8_t *h = r->data + k->at;
-	uint32_t left = r->pad - k->at, fixed = p->header_bits / 8u;
-	if (k->at > r->pad || left < fixed)
+	uint32_t left = r->pad - k->at;
+	if (k->at > r->pad)
 		return false;
-	k->layer = (struct expr_layer){ .proto = p, .form = form_of(p, h, left) };
-	if (k->layer.form && k->layer.form->header_bits / 8u > fixed)
-		fixed = k->layer.form->header_bits / 8u;
-	if (left < fixed) { /* cut off in the form's part: without it */
-		k->layer.form = NULL;
-		fixed = p->header_bits / 8u;
-	}
-	k->layer.header = fixed;
-	uint32_t n = fixed;
-	/* What IHL, data offset and their like say. */
-	if (!strcmp(p->name, "ip"))
-		n = (h[0] & 15u) * 4;
-	else if (!strcmp(p->name, "tcp"))
-		n = (h[12] >> 4) * 4u;
-	else if (strstr(p->name, "opts") || strstr(p->name, "routing"))
-		n = (h[1] + 1u) * 8;
-	else if (!strcmp(p->name, "gre") && !(h[1] & 7))
-		n = gre_length(h);
-	k->header = n < fixed ? fixed : n;
+	k->layer = (struct expr_layer){ .proto = p };
+	k->header = craft_header(p, h, left, &k->layer.form, &k->layer.header);
 	k->open = is_dns(p->name) || !strcmp(p->name, "dhcp") || !strcmp(p->name, "pppoed") ||
 		  !strcmp(p->name, "igmp") || (!strcmp(p->name, "icmp") && h[0] == 9) ||
 		  (!strcmp(p->name, "icmpv6") && h[0] >= 133 && h[0] != 138);
-	return k->header <= left;
+	return k->header != 0;
 }
 
 /* The lists of the open end: bytes taken behind the fixed header. */

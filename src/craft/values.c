@@ -94,8 +94,9 @@ static bool address_value(struct parser *s, uint8_t type, struct word w, struct 
 		return false;
 	unsigned host = width - (unsigned)bits;
 	if (host > 63)
-		return expr_fail(s, second, "a prefix of %u bits is too large; at least %u",
-		    (unsigned)bits, width - 63);
+		return expr_fail(s, second,
+		    "this prefix makes 2^%u packets; a prefix of at least %u bits can be counted",
+		    host, width - 63);
 	i->lo &= ~((UINT64_C(1) << host) - 1);
 	i->count = UINT64_C(1) << host;
 	return true;

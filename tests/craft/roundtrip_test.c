@@ -1,5 +1,7 @@
-/* Every packet becomes an expression that builds the same bytes: the corpus of the wire fuzzer, a
- * sample of the captures that L4_CAPTURES names, and packets drawn by fuzz() from seeds. */
+/* Every packet becomes an expression that builds the same bytes: the corpus of the wire fuzzer, the
+ * captures of our own tests, those that L4_CAPTURES and L4_SHARED name, and packets drawn by fuzz()
+ * from seeds. Without an argument a sample of them, enough to see every protocol; with "whole" all
+ * packets of all captures and 100,000 drawn ones. */
 #define _XOPEN_SOURCE 700
 #include <layer4/capfile.h>
 #include <layer4/err.h>
@@ -15,14 +17,16 @@
 #include <string.h>
 #include <cmocka.h>
 
-/* A sample of every file: enough to see every protocol, few enough for each commit. */
-enum { PER_FILE = 1000000, PACKET_MAX = 65535, TEXT_MAX = 4 * PACKET_MAX + 4096 };
+/* A sample: of each file, and of each expression. */
+enum { PER_FILE = 5, DRAWN = 40, ALL_DRAWN = 5000 };
+enum { PACKET_MAX = 65535, TEXT_MAX = 4 * PACKET_MAX + 4096 };
 
 static struct {
 	unsigned files, packets, raw, bad;
 	bool captures; /* of files that are captures; otherwise each file is a packet */
 } seen;
 
+static bool whole;
 static char text[TEXT_MAX];
 static uint8_t built[PACKET_MAX + 1];
 
@@ -56,7 +60,7 @@ static void try_capture(const char *path, FILE *f)
 	struct l4_capfile *c = l4_capfile_new(read_file, f);
 	struct l4_cap_packet p;
 	unsigned n = 0;
-	while (c && n < PER_FILE && l4_capfile_next(c, &p) == 1)
+	while (c && (whole || n < PER_FILE) && l4_capfile_next(c, &p) == 1)
 		if (p.caplen <= PACKET_MAX) {
 			try_packet(path, p.number, p.linktype, p.data, p.caplen);
 			n++;
@@ -106,30 +110,72 @@ static void test_corpus(void **state)
 	told();
 }
 
+/* All captures below a folder of the tree, or one that the environment names. */
+static void captures_below(const char *variable, const char *below)
+{
+	char path[4096];
+	const char *root = getenv(variable);
+	snprintf(path, sizeof path, "%s/%s", root ? root : ".", below);
+	seen.captures = true;
+	assert_int_equal(nftw(path, try_file, 16, FTW_PHYS), 0);
+}
+
+static void test_own_captures(void **state)
+{
+	(void)state;
+	memset(&seen, 0, sizeof seen);
+	captures_below("L4_SOURCE_ROOT", "tests/dissect/golden");
+	captures_below("L4_SOURCE_ROOT", "fuzz/corpus/capfile");
+	told();
+}
+
 static void test_captures(void **state)
 {
 	(void)state;
-	const char *dir = getenv("L4_CAPTURES");
 	memset(&seen, 0, sizeof seen);
-	seen.captures = true;
-	assert_int_equal(nftw(dir, try_file, 16, FTW_PHYS), 0);
+	captures_below("L4_CAPTURES", "");
+	if (getenv("L4_SHARED"))
+		captures_below("L4_SHARED", "vectors");
 	told();
 }
 
 static void test_fuzz(void **state)
 {
-	static const char *const expr[] = { "fuzz(eth()/ip()/tcp())/\"x\"", "fuzz(ip6()/udp())",
-		"fuzz(eth()/vlan()/arp())", "fuzz(ip()/icmp())/raw(hex=00)",
-		"fuzz(eth()/ip6()/icmp6())", "fuzz(ip()/udp()/dns())" };
+	static const char *const expr[] = {
+		"fuzz(eth()/ip()/tcp())/\"x\"",
+		"fuzz(ip6()/udp())",
+		"fuzz(eth()/vlan()/arp())",
+		"fuzz(ip()/icmp())/raw(hex=00)",
+		"fuzz(eth()/ip6()/icmp6())",
+		"fuzz(ip()/udp()/dns())",
+		"fuzz(ip()/udp()/dns(qname=example.test,an=[a(@12,192.0.2.1),aaaa(b.test,::1)]))",
+		"fuzz(ip()/icmp(type=5))/ip(src=random)/udp()",
+		"fuzz(ip()/icmp(type=13))",
+		"fuzz(ip()/icmp(type=3,code=4))/fuzz(ip()/tcp())",
+		"fuzz(eth()/ip6()/icmp6(type=135,options=[sll(random)]))",
+		"fuzz(ip6()/"
+		"icmp6(type=134,options=[prefix(64,random,random,9,2001:db8::),mtu(random)]))",
+		"fuzz(ip6()/icmp6(type=143,records=[rec(random,ff02::1,2001:db8::1)]))",
+		"fuzz(ip()/igmp(records=[rec(random,random)]))",
+		"ip(id=random)/"
+		"fuzz(tcp(options=[mss(random),sackok,ts(random,random),nop,ws(random)]))",
+		"fuzz(ip6()/hopopts(options=[ra(random)])/routing(type=0,addrs=[random])/frag())/"
+		"\"x\"",
+		"fuzz(ip6()/dstopts(options=[home(random),tel(random)])/udp())",
+		"fuzz(ip()/udp()/dhcp(options=[type(random),requested(random),params(1,random)]))",
+		"fuzz(ip()/gre(key=random)/ip()/udp())",
+		"fuzz(eth()/ieee8021ad()/vlan()/ip6()/tcp())/\"text\"/pad(4)",
+	};
 	(void)state;
 	memset(&seen, 0, sizeof seen);
 	for (size_t i = 0; i < sizeof expr / sizeof expr[0]; i++) {
 		struct l4_craft_expr *x;
 		struct l4_craft_error err;
-		uint8_t b[256];
+		uint8_t b[512];
 		size_t n;
-		assert_int_equal(l4_craft_parse(&x, expr[i], NULL, NULL, &err), 0);
-		for (uint64_t k = 0; k < 16667; k++) {
+		if (l4_craft_parse(&x, expr[i], NULL, NULL, &err))
+			fail_msg("%s: column %u: %s", expr[i], err.column, err.text);
+		for (uint64_t k = 0; k < (whole ? ALL_DRAWN : DRAWN); k++) {
 			assert_int_equal(l4_craft_build(x, 0, k, b, sizeof b, &n), 0);
 			try_packet(expr[i], k, l4_craft_linktype(x), b, n);
 		}
@@ -138,17 +184,20 @@ static void test_fuzz(void **state)
 	told();
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_corpus),
+		cmocka_unit_test(test_own_captures),
 		cmocka_unit_test(test_fuzz),
 	};
 	const struct CMUnitTest more[] = {
 		cmocka_unit_test(test_corpus),
+		cmocka_unit_test(test_own_captures),
 		cmocka_unit_test(test_fuzz),
 		cmocka_unit_test(test_captures),
 	};
+	whole = argc > 1 && !strcmp(argv[1], "whole");
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	if (getenv("L4_CAPTURES"))
 		return cmocka_run_group_tests_name("craft round trip", more, NULL, NULL);
