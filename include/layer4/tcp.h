@@ -58,6 +58,8 @@ struct l4_tcp_config {
 	bool window_scaling; /* RFC 7323; default on */
 	uint8_t ecn; /* 0 off, 1 ask and accept, 2 accept (default), 3 AccECN ask and accept,
 		      * 4 AccECN accept only */
+	bool
+	    accecn_option; /* RFC 9768 3.2.3: byte counters on SYN-ACKs and pure ACKs; default on */
 	/* RFC 7413, L4_FASTOPEN_*; default 0 */
 	uint16_t fastopen;
 	/* fastopen_key: 16 bytes that every server of one address shares so that each takes the
@@ -70,24 +72,24 @@ struct l4_tcp_config {
 	bool slow_start_after_idle;        /* RFC 5681 4.1; default on */
 	bool abort_on_overflow;            /* RST when the accept queue is full; default off */
 	bool autocorking, moderate_rcvbuf; /* buffer auto-tuning; default on (corking off) */
-	bool mtu_probing;    /* RFC 4821 and 8899: find black holes, search upwards; default on */
-	bool frto;           /* RFC 5682; default on */
-	bool early_tlp;      /* RFC 8985 7: tail loss probes; default on */
-	bool rack;           /* RFC 8985; default on (off: RFC 6675/6582 duplicate ACK counting) */
-	bool tw_reuse;       /* RFC 6191: connect over a TIME-WAIT of ours; default on */
-	bool pacing;         /* pace every congestion control; default off (BBR always paces) */
-	bool simultaneous_open; /* RFC 9293 3.5: a SYN that meets ours makes a connection; off: it is
-				 * dropped, against split handshakes; default on */
-	bool hystart;        /* RFC 9406 HyStart++ in slow start; default on */
-	char congestion[16]; /* "cubic" (default), "reno", "bbr" */
-	uint16_t initial_window;     /* segments, RFC 6928: 10 */
-	uint16_t mss_default;        /* when the peer names none, RFC 9293 3.7.1: 536 (v6: 1220) */
-	uint16_t mss_min;            /* lower bound for what a peer may ask; default 88 */
-	uint16_t pmtu_floor;         /* IPv4 path MTU never believed below; default 552 */
-	uint16_t mtu_base;           /* with mtu_probing: the MSS to start from and search upwards
-				      * (RFC 8899 BASE_PLPMTU); 0, the default: the link's */
-	uint32_t syn_retries;        /* default 7, more than 3 minutes (RFC 9293 3.8.3) */
-	uint32_t synack_retries;     /* default 5 */
+	bool mtu_probing; /* RFC 4821 and 8899: find black holes, search upwards; default on */
+	bool frto;        /* RFC 5682; default on */
+	bool early_tlp;   /* RFC 8985 7: tail loss probes; default on */
+	bool rack;        /* RFC 8985; default on (off: RFC 6675/6582 duplicate ACK counting) */
+	bool tw_reuse;    /* RFC 6191: connect over a TIME-WAIT of ours; default on */
+	bool pacing;      /* pace every congestion control; default off (BBR always paces) */
+	bool simultaneous_open;  /* RFC 9293 3.5: a SYN that meets ours makes a connection; off: it
+				  * is  dropped, against split handshakes; default on */
+	bool hystart;            /* RFC 9406 HyStart++ in slow start; default on */
+	char congestion[16];     /* "cubic" (default), "reno", "bbr" */
+	uint16_t initial_window; /* segments, RFC 6928: 10 */
+	uint16_t mss_default;    /* when the peer names none, RFC 9293 3.7.1: 536 (v6: 1220) */
+	uint16_t mss_min;        /* lower bound for what a peer may ask; default 88 */
+	uint16_t pmtu_floor;     /* IPv4 path MTU never believed below; default 552 */
+	uint16_t mtu_base;       /* with mtu_probing: the MSS to start from and search upwards
+				  * (RFC 8899 BASE_PLPMTU); 0, the default: the link's */
+	uint32_t syn_retries;    /* default 7, more than 3 minutes (RFC 9293 3.8.3) */
+	uint32_t synack_retries; /* default 5 */
 	uint32_t retries1, retries2; /* R1 and R2 of RFC 9293 3.8.3 in retransmissions: 3 and 15 */
 	uint32_t orphan_retries;     /* after close; default 8 */
 	uint32_t reordering;         /* duplicate ACK threshold, default 3 */

@@ -28,6 +28,7 @@ static const struct row rows[] = {
 	/* Linux, without net.ipv4. */
 	{ "tcp_sack", K_BOOL, AT(sack), 0 },
 	{ "tcp_dsack", K_BOOL, AT(dsack), 0 },
+	{ "tcp_ecn_option", K_BOOL, AT(accecn_option), 0 },
 	{ "tcp_timestamps", K_BOOL, AT(timestamps), 0 },
 	{ "tcp_window_scaling", K_BOOL, AT(window_scaling), 0 },
 	{ "tcp_rfc1337", K_BOOL, AT(rfc1337), 0 },

@@ -395,7 +395,10 @@ struct l4_tcp {
 	uint32_t rcv_ce_bytes, rcv_e0_bytes, rcv_e1_bytes;
 	uint32_t snd_cep; /* s.cep: what the peer has reported */
 	uint32_t snd_ce_bytes, snd_e0_bytes, snd_e1_bytes;
-	bool accecn_fail; /* feedback proved wrong: no ECT from now on */
+	bool accecn_fail;     /* feedback proved wrong: no ECT from now on */
+	bool accecn_shake;    /* the next pure ACK completes the handshake and tells syn_ect */
+	uint8_t rcv_ce_told;  /* r.cep modulo 8 in the last segment out */
+	uint32_t accecn_told; /* sum of the byte counters when an option last told them */
 
 	/* path MTU (pmtu.c) */
 	uint16_t mtu_probe_size;  /* of the packet that probes, 0: none is out */
@@ -807,6 +810,8 @@ void l4_ecn_on_segment(struct l4_tcp *c, const struct l4_seg *s);
 void l4_ecn_on_ack(struct l4_tcp *c, const struct l4_seg *s, struct l4_ack *a);
 uint16_t l4_ecn_flags(struct l4_tcp *c, bool data, bool retx);
 uint8_t l4_ecn_codepoint(const struct l4_tcp *c, bool new_data);
+bool l4_ecn_handshake_ack(struct l4_tcp *c, const struct l4_seg *s);
+void l4_ecn_option_out(struct l4_tcp *c, struct l4_tcp_opts *o);
 void l4_ecn_negotiated(struct l4_tcp *c, bool classic, bool accecn, uint8_t syn_ect);
 void l4_pmtu_reduced(struct l4_tcp *c, uint32_t mtu, l4_time now);
 void l4_pmtu_on_rto(struct l4_tcp *c, l4_time now);

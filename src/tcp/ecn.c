@@ -15,9 +15,10 @@ void l4_ecn_negotiated(struct l4_tcp *c, bool classic, bool accecn, uint8_t syn_
 	c->ecn_ok = classic || accecn;
 	c->accecn_ok = accecn;
 	c->ecn_syn_ect = (uint8_t)(syn_ect + 1);
-	if (accecn) { /* RFC 9768 3.2.1: the counters start at 5, 0 bytes */
-		c->rcv_ce = 5 + (syn_ect == CE);
-		c->snd_cep = 5;
+	if (accecn) { /* RFC 9768 3.2.1: where the counters start */
+		c->rcv_ce = c->snd_cep = 5;
+		c->rcv_e0_bytes = c->rcv_e1_bytes = c->snd_e0_bytes = c->snd_e1_bytes = 1;
+		c->accecn_shake = !c->passive;
 	}
 }
 
@@ -30,7 +31,9 @@ void l4_ecn_on_segment(struct l4_tcp *c, const struct l4_seg *s)
 		if (ect == CE) {
 			c->rcv_ce += s->n_segs;
 			c->rcv_ce_bytes += s->len;
-			if (s->len) /* RFC 9768 3.2.2.5: a change is told soon */
+			/* RFC 9768 3.2.2.5.1: a mark on data is told at once, those on ACKs at
+			 * every third, lest two peers acknowledge each other for ever */
+			if (s->len || ((c->rcv_ce - c->rcv_ce_told) & 7) >= 3)
 				l4_tcp_ack_now(c, L4_WHY_ACK_ECN);
 		} else if (ect == ECT0) {
 			c->rcv_e0_bytes += s->len;
@@ -51,19 +54,82 @@ void l4_ecn_on_segment(struct l4_tcp *c, const struct l4_seg *s)
 	}
 }
 
+static uint32_t ace_of(uint16_t flags)
+{
+	return (flags & L4_TCPF_AE ? 4u : 0) | (flags & L4_TCPF_CWR ? 2u : 0) |
+	       (flags & L4_TCPF_ECE ? 1u : 0);
+}
+
+static uint16_t ace_flags(uint32_t ace)
+{
+	return (uint16_t)((ace & 4 ? L4_TCPF_AE : 0) | (ace & 2 ? L4_TCPF_CWR : 0) |
+			  (ace & 1 ? L4_TCPF_ECE : 0));
+}
+
+/* RFC 9768 3.2.2.1, tables 3 and 4: ACE for the ECN field of a SYN or SYN-ACK. */
+static const uint8_t ace_of_ect[] = { 2, 3, 4, 6 };
+
+/* Whether the segment is the pure ACK of our SYN-ACK, whose ACE field tells how that arrived. */
+bool l4_ecn_handshake_ack(struct l4_tcp *c, const struct l4_seg *s)
+{
+	if (!c->accecn_ok || s->len || s->h.flags & (L4_TCPF_SYN | L4_TCPF_FIN) ||
+	    s->h.opts.present & L4_TCPO_SACK)
+		return false;
+	uint32_t ace = ace_of(s->h.flags);
+	c->snd_cep = ace == 6 ? 6 : 5;
+	c->accecn_fail = c->accecn_fail || ace == 0; /* note 1: somebody clears the bits */
+	return true;
+}
+
+/* RFC 9768 3.2.3: takes the byte counters of an option. True: the bytes marked CE since the last
+ * one are in *ce; an option that went back, as one on a late segment does, is not counted. */
+static bool option_in(struct l4_tcp *c, const struct l4_tcp_opts *o, uint32_t *ce)
+{
+	if (!(o->present & (L4_TCPO_ACCECN0 | L4_TCPO_ACCECN1)))
+		return false;
+	bool first_e0 = o->present & L4_TCPO_ACCECN0;
+	uint32_t *field[3] = { first_e0 ? &c->snd_e0_bytes : &c->snd_e1_bytes, &c->snd_ce_bytes,
+		first_e0 ? &c->snd_e1_bytes : &c->snd_e0_bytes };
+	bool has_ce = false;
+	*ce = 0;
+	for (unsigned i = 0; i < o->accecn_n && i < 3; i++) {
+		uint32_t d = (o->accecn[i] - *field[i]) & 0xffffff;
+		if (d >= 1u << 23)
+			continue;
+		*field[i] += d;
+		if (i == 1) {
+			has_ce = true;
+			*ce = d;
+		}
+	}
+	return has_ce;
+}
+
+/* Marks that the ACE field reports. It has three bits: an ACK of more than seven segments may hide
+ * a turn, which is then assumed (RFC 9768 3.2.2.5.2) unless the bytes marked say otherwise. */
+static uint32_t marks(
+    const struct l4_tcp *c, const struct l4_ack *a, uint32_t ace, bool has_bytes, uint32_t ce_bytes)
+{
+	uint32_t d = (ace - c->snd_cep) & 7;
+	if (a->delivered <= 7)
+		return d;
+	uint32_t most = a->delivered - ((a->delivered - d) & 7);
+	if (has_bytes && (uint64_t)ce_bytes <= (uint64_t)d * c->snd_mss)
+		return d;
+	return most;
+}
+
 void l4_ecn_on_ack(struct l4_tcp *c, const struct l4_seg *s, struct l4_ack *a)
 {
 	if (!c->ecn_ok || (s->h.flags & L4_TCPF_SYN))
 		return;
 	bool reduce = false;
 	if (c->accecn_ok) {
-		uint32_t ace = (s->h.flags & L4_TCPF_AE ? 4u : 0) |
-			       (s->h.flags & L4_TCPF_CWR ? 2u : 0) |
-			       (s->h.flags & L4_TCPF_ECE ? 1u : 0);
-		uint32_t d = (ace - c->snd_cep) & 7;
-		/* RFC 9768 3.2.2.5.2: without new ACKs it cannot have grown; else take the safe
-		 * reading */
-		if (d && (a->delivered || a->acked_bytes)) {
+		uint32_t ce_bytes = 0;
+		bool has_bytes = option_in(c, &s->h.opts, &ce_bytes);
+		uint32_t d = marks(c, a, ace_of(s->h.flags), has_bytes, ce_bytes);
+		/* without new ACKs it cannot have grown */
+		if (d && (a->delivered || a->acked_bytes) && !c->accecn_fail) {
 			c->snd_cep += d;
 			c->delivered_ce += d;
 			a->ce = d;
@@ -93,9 +159,12 @@ uint16_t l4_ecn_flags(struct l4_tcp *c, bool data, bool retx)
 	if (!c->ecn_ok)
 		return 0;
 	if (c->accecn_ok) {
-		uint32_t ace = c->rcv_ce & 7;
-		return (uint16_t)((ace & 4 ? L4_TCPF_AE : 0) | (ace & 2 ? L4_TCPF_CWR : 0) |
-				  (ace & 1 ? L4_TCPF_ECE : 0));
+		if (c->accecn_shake && !data && !retx && c->ecn_syn_ect) {
+			c->accecn_shake = false;
+			return ace_flags(ace_of_ect[(c->ecn_syn_ect - 1) & 3]);
+		}
+		c->rcv_ce_told = c->rcv_ce & 7;
+		return ace_flags(c->rcv_ce);
 	}
 	uint16_t f = c->ecn_echo ? L4_TCPF_ECE : 0;
 	if (data && !retx && c->ecn_cwr) { /* RFC 3168 6.1.2: with the first new data */
@@ -109,4 +178,21 @@ uint16_t l4_ecn_flags(struct l4_tcp *c, bool data, bool retx)
 uint8_t l4_ecn_codepoint(const struct l4_tcp *c, bool new_data)
 {
 	return c->ecn_ok && new_data && !c->accecn_fail ? ECT0 : 0;
+}
+
+/* RFC 9768 3.2.3.3: the byte counters, on a pure ACK whenever one of them has changed, as many of
+ * them as there is room for. */
+void l4_ecn_option_out(struct l4_tcp *c, struct l4_tcp_opts *o)
+{
+	uint32_t sum = c->rcv_e0_bytes + c->rcv_ce_bytes + c->rcv_e1_bytes;
+	int used = l4_tcp_opts_len(o, false), room = 40 - used;
+	if (!c->accecn_ok || !c->ts->cfg.accecn_option || sum == c->accecn_told || used < 0 ||
+	    room < 8)
+		return;
+	o->present |= L4_TCPO_ACCECN0;
+	o->accecn_n = room >= 12 ? 3 : 2;
+	o->accecn[0] = c->rcv_e0_bytes & 0xffffff;
+	o->accecn[1] = c->rcv_ce_bytes & 0xffffff;
+	o->accecn[2] = c->rcv_e1_bytes & 0xffffff;
+	c->accecn_told = sum;
 }

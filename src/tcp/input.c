@@ -500,6 +500,7 @@ static bool in_syn_received(struct l4_tcp *c, const struct l4_seg *s, l4_time no
 	c->snd_wl1 = s->h.seq;
 	c->snd_wl2 = s->h.ack;
 	syn_rtt(c, s);
+	l4_ecn_handshake_ack(c, s);
 	l4_tcp_established(c, now);
 	return true;
 }

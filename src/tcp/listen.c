@@ -132,6 +132,14 @@ static void send_synack(
 		o.h.opts.fo_len = fo->fo_len;
 		memcpy(o.h.opts.fo_cookie, fo->fo_cookie, fo->fo_len);
 	}
+	if (r->accecn && ts->cfg.accecn_option && !r->retries) { /* RFC 9768 3.2.3.2.1 */
+		int used = l4_tcp_opts_len(&o.h.opts, true);
+		if (used > 0 && used <= 28) {
+			o.h.opts.present |= L4_TCPO_ACCECN0;
+			o.h.opts.accecn_n = 3;
+			o.h.opts.accecn[0] = o.h.opts.accecn[2] = 1;
+		}
+	}
 	if (r->accecn) /* RFC 9768 3.1.2: echoes how the SYN's IP header arrived */
 		o.h.flags |= r->ecn_syn_ect == 0   ? L4_TCPF_CWR
 			     : r->ecn_syn_ect == 1 ? L4_TCPF_CWR | L4_TCPF_ECE

@@ -683,6 +683,7 @@ static int pull_ack(struct l4_tcp *c, struct l4_seg_out *o, l4_time now)
 	fill(c, o, seq, 0, now);
 	fill_sack(c, o);
 	o->h.flags |= l4_ecn_flags(c, false, false);
+	l4_ecn_option_out(c, &o->h.opts);
 	o->why = c->ack_why;
 	o->why.ep = c->ep;
 	if (!o->why.code)
