@@ -101,6 +101,7 @@ bool l4_tcp_fast_ack(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 		struct l4_ack a = { .seg = s,
 			.now = s->time < now ? s->time : now,
 			.prior_una = c->snd_una,
+			.prior_fack = c->snd_una,
 			.acked_bytes = ack - c->snd_una,
 			.in_flight = l4_in_flight(c) };
 		c->bytes_acked += a.acked_bytes;
@@ -136,7 +137,9 @@ int l4_tcp_process_ack(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 {
 	const struct l4_tcp_hdr *h = &s->h;
 	uint32_t ack = h->ack, wnd = (uint32_t)h->wnd << c->snd_wscale;
-	struct l4_ack a = { .seg = s, .now = s->time, .prior_una = c->snd_una };
+	struct l4_ack a = {
+		.seg = s, .now = s->time, .prior_una = c->snd_una, .prior_fack = c->fack
+	};
 	if (a.now > now)
 		a.now = now;
 

@@ -202,8 +202,9 @@ struct l4_ack {
 	bool retx_acked;  /* acked something that was retransmitted */
 	bool syn_acked, fin_acked;
 	bool app_limited;
-	bool reordered;     /* filled a hole that was never retransmitted */
-	uint32_t reord_low; /* lowest such sequence number */
+	bool reordered;      /* filled a hole that was never retransmitted */
+	uint32_t reord_low;  /* lowest such sequence number */
+	uint32_t prior_fack; /* fack before this ACK */
 	/* delivery rate sample */
 	uint64_t prior_delivered;
 	l4_time prior_time, interval, snd_interval;
@@ -367,6 +368,7 @@ struct l4_tcp {
 	} rack;
 	uint32_t fack; /* highest sequence number SACKed or acked */
 	uint32_t tlp_end_seq;
+	uint32_t flight_seq; /* what was sent last when nothing was in flight */
 	bool tlp_active, tlp_is_retx;
 
 	/* congestion control */

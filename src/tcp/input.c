@@ -202,7 +202,7 @@ static void in_syn_sent(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 	c->bytes_acked = 0;
 	l4_tcp_established(c, now);
 	if (c->fo_syn_data) {
-		struct l4_ack a = { .seg = s, .now = s->time };
+		struct l4_ack a = { .seg = s, .now = s->time, .prior_fack = c->iss };
 		c->syn_data_acked = h->ack == c->snd_nxt;
 		l4_sb_ack(c, h->ack, &a);
 		l4_sndbuf_ack(c, h->ack);

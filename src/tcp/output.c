@@ -454,8 +454,10 @@ static int pull_new(struct l4_tcp *c, struct l4_seg_out *o, uint32_t max, l4_tim
 	bool fin_waits = c->shut_wr && !c->fin_sent;
 	if (!avail && !fin_waits)
 		return 0;
-	if (!c->sb.n)
+	if (!c->sb.n) {
 		l4_recovery_idle_restart(c, now);
+		c->flight_seq = c->snd_nxt;
+	}
 	if (c->ecn_hold && !c->sb.n) { /* RFC 3168 6.1.2 */
 		persist(c, now);
 		return 0;

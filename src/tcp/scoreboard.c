@@ -351,7 +351,8 @@ static void ack_dirty(struct l4_tcp *c, uint32_t ack, struct l4_ack *a)
 		if (!(t->flags & (L4_TX_EVER_RETX | L4_TX_SACKED))) {
 			oldest = oldest ? oldest : t->xmit_time;
 			newest = t->xmit_time;
-			if (l4_seq_lt(t->seq, c->fack) && !a->reordered) {
+			/* RFC 8985 6.2 step 3: below what was delivered before this ACK */
+			if (l4_seq_lt(t->seq, a->prior_fack) && !a->reordered) {
 				a->reordered = true;
 				a->reord_low = t->seq;
 			}

@@ -5,6 +5,8 @@
 
 /* Worst case delayed ACK of the peer (RFC 8985 7.2, WCDelAckT). */
 #define WC_DELACK (200 * L4_MSEC)
+/* What peers commonly take, 40 ms, and a tick. */
+#define USUAL_DELACK (50 * L4_MSEC)
 
 /* Arms the probe timer instead of the RTO, if RFC 8985 7.2 allows it now. */
 void l4_tcp_tlp_schedule(struct l4_tcp *c, l4_time now)
@@ -14,11 +16,16 @@ void l4_tcp_tlp_schedule(struct l4_tcp *c, l4_time now)
 	    c->ca_state > L4_CA_DISORDER || c->sb.n_sacked || c->state < L4_TCP_ESTABLISHED ||
 	    c->state == L4_TCP_SYN_SENT || c->state == L4_TCP_SYN_RECEIVED || c->backoff)
 		return;
+	/* RFC 8985 7.2: a single segment may be acknowledged late, and the time for that is ours to
+	 * choose. One that was sent alone gets the worst case. The last of several, whose
+	 * predecessors are acknowledged, gets what is usual: it is the tail that probes are for. */
 	l4_time pto = 2 * c->srtt;
-	if (l4_in_flight(c) == 1)
-		pto += WC_DELACK;
-	else
+	if (l4_in_flight(c) != 1)
 		pto += 2 * L4_MSEC; /* timers of peers tick at a millisecond or coarser */
+	else if (c->snd_una == c->flight_seq)
+		pto += WC_DELACK;
+	else if (pto < c->srtt + USUAL_DELACK)
+		pto = c->srtt + USUAL_DELACK;
 	l4_time at = now + pto;
 	if (at > c->timer[L4_TIMER_RTX]) /* RFC 8985 7.2: the probe goes instead of the timeout */
 		at = c->timer[L4_TIMER_RTX];
