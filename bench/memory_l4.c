@@ -362,7 +362,7 @@ int main(int argc, char **argv)
 		buf[i] = (uint8_t)(i * 31 >> 3);
 	gso = !strcmp(mode, "bulk-64k");
 	if (!strcmp(mode, "bulk-1500") || gso)
-		r = bulk(gso ? 1 << 20 : 65536, s, false);
+		r = bulk(gso ? 1 << 18 : 65536, s, false);
 	else if (!strcmp(mode, "window-1m"))
 		r = bulk(1 << 20, s, false);
 	else if (!strcmp(mode, "zero-copy"))
