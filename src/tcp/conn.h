@@ -169,7 +169,7 @@ enum l4_tcp_timer {
 enum l4_rtx_mode { L4_RTX_OFF, L4_RTX_RTO, L4_RTX_PERSIST, L4_RTX_SYN };
 
 /* Demultiplexer node: first in every object that it finds. */
-enum l4_hkind { L4_H_CONN, L4_H_REQ, L4_H_TW };
+enum l4_hkind { L4_H_CONN, L4_H_REQ, L4_H_TW, L4_H_PARKED };
 struct l4_hnode {
 	struct l4_hnode *next;
 	uint32_t hash;
@@ -216,6 +216,7 @@ struct l4_ack {
 
 struct l4_tcp_stack;
 struct l4_listener;
+struct l4_tcp_parked;
 
 struct l4_tcp {
 	struct l4_hnode h;
@@ -438,6 +439,8 @@ struct l4_tcp {
 	uint64_t zc_done; /* last token given back */
 
 	/* lists */
+	struct l4_tcp *live_next, *live_prev;   /* all that are not parked (park.c) */
+	bool touched;                           /* since it was last looked at there */
 	struct l4_tcp *ready_next, *ready_prev; /* ready or blocked list */
 	struct l4_tcp *batch_next;
 	struct l4_tcp *bind_next;   /* endpoints by local port */
@@ -525,7 +528,8 @@ struct l4_loan {
 #define L4_LOANS 256u
 
 struct l4_slot {
-	struct l4_tcp *c;
+	struct l4_tcp *c;             /* NULL: free, or parked */
+	struct l4_tcp_parked *parked; /* NULL: not */
 	uint32_t gen;
 	uint32_t next_free;
 };
@@ -567,6 +571,9 @@ struct l4_tcp_stack {
 
 	struct l4_slot *slot; /* endpoints by handle index */
 	uint32_t n_slots, free_slot, n_conns;
+	struct l4_tcp *live_head, *live_tail, *reserve; /* park.c */
+	struct l4_tcp *pattern;
+	uint32_t n_live, n_parked, n_reserve;
 
 	struct l4_tcp *bind_bucket[L4_PORT_BUCKETS];
 	struct l4_tcp_flow flow[1 << L4_TCP_FLOW_BITS];
@@ -606,6 +613,24 @@ void l4_tcp_free(struct l4_tcp_stack *ts, void *p, size_t size);
 /* Charged to the buffer budget as well. */
 void *l4_tcp_buf_alloc(struct l4_tcp_stack *ts, size_t size);
 void l4_tcp_buf_free(struct l4_tcp_stack *ts, void *p, size_t size);
+/* The same, but a parked connection stays so: its node is L4_H_PARKED. */
+struct l4_hnode *l4_tcp_find_node(
+    struct l4_tcp_stack *ts, const struct l4_endpoint *local, const struct l4_endpoint *remote);
+
+/* --- park.c --- */
+struct l4_tcp *l4_tcp_conn_alloc(struct l4_tcp_stack *ts);
+void l4_tcp_conn_dealloc(struct l4_tcp_stack *ts, struct l4_tcp *c);
+void l4_tcp_live_add(struct l4_tcp *c);
+void l4_tcp_live_del(struct l4_tcp *c);
+bool l4_tcp_park(struct l4_tcp *c); /* frees c; false: it is not idle, or no memory */
+struct l4_tcp *l4_tcp_unpark(
+    struct l4_tcp_stack *ts, struct l4_tcp_parked *p); /* NULL: no memory */
+void l4_tcp_parked_free(struct l4_tcp_stack *ts, struct l4_tcp_parked *p);
+void l4_tcp_park_ends(
+    const struct l4_hnode *n, const struct l4_endpoint **local, const struct l4_endpoint **remote);
+void l4_tcp_park_some(struct l4_tcp_stack *ts); /* a few, when many stand whole */
+
+/* --- stack.c --- */
 uint64_t l4_tcp_spare_bytes(const struct l4_tcp_stack *ts);
 /* The budget had no room for what c has to send: it is told WRITABLE when there is. */
 void l4_tcp_starve(struct l4_tcp *c);

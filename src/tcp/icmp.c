@@ -59,6 +59,7 @@ void l4_tcp_stack_icmp(struct l4_tcp_stack *ts, const struct l4_endpoint *src,
 		break;
 	}
 	case L4_H_TW:
+	case L4_H_PARKED: /* l4_tcp_find makes them whole */
 		ts->ctr.icmp_ignored++;
 		break;
 	}

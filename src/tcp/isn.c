@@ -49,7 +49,7 @@ int l4_tcp_pick_port(struct l4_tcp_stack *ts, struct l4_tcp *c, l4_time now)
 		    (port == c->remote.port && l4_addr_eq(&c->local.addr, &c->remote.addr)))
 			continue;
 		c->local.port = port;
-		struct l4_hnode *h = l4_tcp_find(ts, &c->local, &c->remote);
+		struct l4_hnode *h = l4_tcp_find_node(ts, &c->local, &c->remote);
 		if (!h)
 			return 0;
 		if (h->kind == L4_H_TW && ts->cfg.tw_reuse) {

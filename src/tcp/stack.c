@@ -163,10 +163,13 @@ static void node_ends(
 		*local = &((const struct l4_tcp_tw *)(const void *)n)->local;
 		*remote = &((const struct l4_tcp_tw *)(const void *)n)->remote;
 		break;
+	case L4_H_PARKED:
+		l4_tcp_park_ends(n, local, remote);
+		break;
 	}
 }
 
-struct l4_hnode *l4_tcp_find(
+struct l4_hnode *l4_tcp_find_node(
     struct l4_tcp_stack *ts, const struct l4_endpoint *local, const struct l4_endpoint *remote)
 {
 	uint32_t hash = l4_tcp_hash(ts, local, remote);
@@ -179,6 +182,15 @@ struct l4_hnode *l4_tcp_find(
 			return n;
 	}
 	return NULL;
+}
+
+struct l4_hnode *l4_tcp_find(
+    struct l4_tcp_stack *ts, const struct l4_endpoint *local, const struct l4_endpoint *remote)
+{
+	struct l4_hnode *n = l4_tcp_find_node(ts, local, remote);
+	if (n && n->kind == L4_H_PARKED)
+		n = (struct l4_hnode *)(void *)l4_tcp_unpark(ts, (struct l4_tcp_parked *)(void *)n);
+	return n;
 }
 
 static void grow_buckets(struct l4_tcp_stack *ts)
@@ -237,9 +249,12 @@ struct l4_tcp *l4_tcp_from_ep(struct l4_tcp_stack *ts, l4_ep ep)
 	if (L4_EP_KIND(ep) != L4_EP_TCP || i >= ts->n_slots)
 		return NULL;
 	struct l4_slot *s = &ts->slot[i];
-	if (!s->c || s->gen != (uint32_t)(ep >> 32 & 0xffffff))
+	if (s->gen != (uint32_t)(ep >> 32 & 0xffffff))
 		return NULL;
-	return s->c;
+	struct l4_tcp *c = s->c ? s->c : s->parked ? l4_tcp_unpark(ts, s->parked) : NULL;
+	if (c)
+		c->touched = true;
+	return c;
 }
 
 static int grow_slots(struct l4_tcp_stack *ts)
@@ -267,7 +282,8 @@ struct l4_tcp *l4_tcp_conn_new(struct l4_tcp_stack *ts, void *user)
 		return NULL;
 	if (ts->free_slot == UINT32_MAX && grow_slots(ts) < 0)
 		return NULL;
-	struct l4_tcp *c = l4_tcp_alloc(ts, sizeof *c);
+	l4_tcp_park_some(ts);
+	struct l4_tcp *c = l4_tcp_conn_alloc(ts);
 	if (!c)
 		return NULL;
 	memset(c, 0, sizeof *c);
@@ -305,6 +321,7 @@ struct l4_tcp *l4_tcp_conn_new(struct l4_tcp_stack *ts, void *user)
 	c->reordering = cfg->reordering;
 	c->oow_ack_time = c->challenge_time = L4_TIME_NEVER;
 	l4_recovery_init(c);
+	l4_tcp_live_add(c);
 	return c;
 }
 
@@ -343,7 +360,8 @@ void l4_tcp_conn_free(struct l4_tcp *c)
 	if (c->lst)
 		l4_tcp_free(ts, c->lst, sizeof *c->lst);
 	ts->n_conns--;
-	l4_tcp_free(ts, c, sizeof *c);
+	l4_tcp_live_del(c);
+	l4_tcp_conn_dealloc(ts, c);
 }
 
 /* --- Bound ports --- */
@@ -605,12 +623,18 @@ void l4_tcp_stack_free(struct l4_tcp_stack *ts)
 			case L4_H_TW:
 				l4_tcp_tw_free(ts, (struct l4_tcp_tw *)(void *)n);
 				break;
+			case L4_H_PARKED:
+				l4_tcp_parked_free(ts, (struct l4_tcp_parked *)(void *)n);
+				break;
 			}
 		}
 	}
 	for (uint32_t i = 0; i < ts->n_slots; i++)
 		if (ts->slot[i].c)
 			l4_tcp_conn_free(ts->slot[i].c);
+	while (ts->reserve)
+		l4_tcp_free(ts, l4_tcp_conn_alloc(ts), sizeof(struct l4_tcp));
+	l4_tcp_free(ts, ts->pattern, sizeof *ts->pattern);
 	for (int k = 0; k < 2; k++)
 		while (ts->spare[k])
 			drop_spare(ts, k);
@@ -658,6 +682,7 @@ static void note_flow(struct l4_tcp_stack *ts, const struct l4_seg *s, struct l4
 
 static void conn_input(struct l4_tcp_stack *ts, struct l4_tcp *c, const struct l4_seg *s)
 {
+	c->touched = true;
 	if (!c->in_batch) {
 		c->in_batch = true;
 		c->batch_next = ts->batch;
@@ -686,7 +711,14 @@ void l4_tcp_stack_input(struct l4_tcp_stack *ts, const struct l4_seg *s, l4_time
 		l4_tcp_drop(ts, NULL, L4_DROP_TCP_FLAGS, s);
 		return;
 	}
-	struct l4_hnode *n = l4_tcp_find(ts, &s->dst, &s->src);
+	struct l4_hnode *n = l4_tcp_find_node(ts, &s->dst, &s->src);
+	if (n && n->kind == L4_H_PARKED) {
+		n = (struct l4_hnode *)(void *)l4_tcp_unpark(ts, (struct l4_tcp_parked *)(void *)n);
+		if (!n) { /* it will come again */
+			l4_tcp_drop(ts, NULL, L4_DROP_TCP_MEMORY, s);
+			return;
+		}
+	}
 	if (n) {
 		switch ((enum l4_hkind)n->kind) {
 		case L4_H_CONN: {
@@ -701,6 +733,8 @@ void l4_tcp_stack_input(struct l4_tcp_stack *ts, const struct l4_seg *s, l4_time
 			return;
 		case L4_H_TW:
 			l4_tcp_tw_input((struct l4_tcp_tw *)(void *)n, s, ts->now);
+			return;
+		case L4_H_PARKED: /* made whole above */
 			return;
 		}
 	}
@@ -736,6 +770,7 @@ void l4_tcp_stack_input_end(struct l4_tcp_stack *ts, l4_time now)
 			l4_tcp_input_end(c, ts->now);
 		c = next;
 	}
+	l4_tcp_park_some(ts);
 }
 
 /* Whether another pull may find something at once, by what a pull looks for. */

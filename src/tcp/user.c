@@ -264,7 +264,7 @@ static int open_active(
 	} else if (port == c->remote.port && l4_addr_eq(&c->local.addr, &c->remote.addr)) {
 		e = L4_EINVAL; /* a connection to itself */
 	} else {
-		struct l4_hnode *h = l4_tcp_find(ts, &c->local, &c->remote);
+		struct l4_hnode *h = l4_tcp_find_node(ts, &c->local, &c->remote);
 		if (h && h->kind == L4_H_TW) { /* RFC 9293 3.6.1, MAY-2; RFC 6191 */
 			struct l4_tcp_tw *t = (struct l4_tcp_tw *)(void *)h;
 			if (t->ts_ok && now - t->ts_recent_time > L4_SEC && ts->cfg.tw_reuse) {
