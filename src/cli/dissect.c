@@ -64,7 +64,7 @@ struct dissect {
 	struct l4_dissect *d;
 	uint64_t count_max, shown;
 	int status;
-	const char *filter_text, *bpf_text, *write_path, *html_path;
+	const char *filter_text, *bpf_text, *write_path, *html_path, *html_name;
 	struct filter *filter;
 	struct bpf *bpf;
 	FILE *write_file;
@@ -412,7 +412,7 @@ static void finish(struct dissect *x)
 		expert_print(x->expert, &output, x->json);
 	if (x->stats)
 		stats_print(x->stats, &output, x->json);
-	if (x->html && html_write(x->html, x->html_path)) {
+	if (x->html && html_write(x->html, x->html_path, x->html_name)) {
 		fprintf(stderr, "l4 dissect: %s: %s\n", x->html_path, strerror(errno));
 		x->status = L4_EXIT_SYSTEM;
 	}
@@ -451,6 +451,8 @@ int cmd_dissect(int argc, char **argv)
 		return x.status;
 	}
 	struct sigaction sa = { .sa_handler = on_signal };
+	const char *slash = strrchr(argv[optind], '/');
+	x.html_name = argc - optind > 1 ? "several captures" : slash ? slash + 1 : argv[optind];
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
 	signal(SIGPIPE, SIG_IGN);

@@ -8,7 +8,7 @@ struct html;
 
 struct html *html_new(struct l4_dissect *d);
 void html_packet(struct html *h, const struct l4_dissected *p);
-/* Writes the page and frees h. 0, or -1 with errno. */
-int html_write(struct html *h, const char *path);
+/* Writes the page and frees h; name: of the capture. 0, or -1 with errno. */
+int html_write(struct html *h, const char *path, const char *name);
 
 #endif
