@@ -137,9 +137,8 @@ static bool judge(struct engine *e, struct conn *c)
 	struct target *t = c->target;
 	if (!c->len)
 		return false;
-	/* Within TLS a server may speak first as well. */
-	if (!c->probe || c->tls)
-		scan_fingerprints_match(e->f, "banner", c->answer, c->len, &t->best);
+	/* Who speaks first does so whatever he is asked, within TLS too. */
+	scan_fingerprints_match(e->f, "banner", c->answer, c->len, &t->best);
 	if (c->probe)
 		scan_fingerprints_match(e->f, c->probe->name, c->answer, c->len, &t->best);
 	if (!t->best.banner_len) {

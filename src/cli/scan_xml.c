@@ -1,5 +1,6 @@
 /* Results in the XML of nmap (its nmap.dtd, output version 1.05), for the tools that read it. */
 #define _GNU_SOURCE
+#include <ctype.h>
 #include <inttypes.h>
 #include <string.h>
 #include <time.h>
@@ -78,6 +79,8 @@ static void host(const struct scan_job *j, const struct scan_output *o, uint64_t
 	if (j->macs && memcmp(&j->macs[h], &none, sizeof none)) {
 		char mac[18];
 		l4_mac_format(&j->macs[h], mac, sizeof mac);
+		for (char *c = mac; *c; c++) /* as nmap writes it; its tools compare the text */
+			*c = (char)toupper((unsigned char)*c);
 		fprintf(f, "<address addr=\"%s\" addrtype=\"mac\"/>\n", mac);
 	}
 	fputs("<hostnames>\n", f);

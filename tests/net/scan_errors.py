@@ -3,6 +3,7 @@
 0, Ctrl-C and --resume, a full disk, forged answers. Usage: scan_errors.py L4"""
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -178,6 +179,73 @@ def own_address(lab):
                [("open", "syn-ack"), ("closed", "reset")])
 
 
+TARPIT = """
+import select, socket, sys
+# Takes every connection: on 7100 it never says a word and reads nothing, on 7101 it says a letter every
+# 20 ms for ever, on 7102 as much as it can.
+lists = {}
+for port in (7100, 7101, 7102):
+    s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1); s.bind(('', port)); s.listen(4096)
+    lists[s] = port
+print('up', flush=True)
+taken = {7100: [], 7101: [], 7102: []}
+flood = b'nonsense without end ' * 400
+while True:
+    for s in select.select(list(lists), [], [], 0.02)[0]:
+        c = s.accept()[0]
+        c.setblocking(False)
+        taken[lists[s]].append(c)
+    for port, what in ((7101, b'x'), (7102, flood)):
+        for c in list(taken[port]):
+            try:
+                c.send(what)
+            except BlockingIOError:
+                pass
+            except OSError:
+                taken[port].remove(c)
+                c.close()
+"""
+
+
+def tarpit(lab):
+    """A thousand ports behind which there is nothing but patience: the scan says open, and ends."""
+    p = lab.start_there(sys.executable, "-c", TARPIT, stdout=subprocess.PIPE, text=True)
+    p.stdout.readline()
+    lab.nft("""
+        table ip tar { chain pre { type nat hook prerouting priority -100;
+            tcp dport 20000-20999 redirect to :7100; tcp dport 21000-21007 redirect to :7101;
+            tcp dport 22000-22007 redirect to :7102;
+        }
+        }""")
+    _, hosts, _ = scan("-p", "20000-20999,23000", V4)
+    expect("a thousand ports of a tarpit are open", hosts[V4]["counts"], {"open": 1000, "closed": 1})
+    ports = "20000-20007,21000-21007,22000-22007"
+    commands = [[L4, "scan", "--json", "--services", *more, "-p", ports, V4] for more in ([], ["--kernel-tcp"])]
+    running = [(c, subprocess.Popen(c, stdout=subprocess.PIPE, text=True)) for c in commands]
+    for command, q in running:
+        try:
+            said = [json.loads(x) for x in q.communicate(timeout=60)[0].splitlines()]
+        except subprocess.TimeoutExpired:
+            fail(f"24 ports of a tarpit take more than 60 s: {command}")
+        states = [o["state"] for o in said if o["type"] == "port"]
+        expect(f"the services of a tarpit end, {said[-1]['services_over']}", states, ["open"] * 24)
+    p.kill()
+
+
+def ndiff(kind, *ports):
+    """nmap's own tool reads our XML and finds no difference to nmap's."""
+    with tempfile.TemporaryDirectory() as folder:
+        ours, theirs = os.path.join(folder, "ours.xml"), os.path.join(folder, "theirs.xml")
+        run(L4, "scan", "-p", *ports, "-oX", ours, V4)
+        run("nmap", "-n", kind, "-p", *ports, "-oX", theirs, V4)
+        p = subprocess.run(["ndiff", "-v", theirs, ours], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # The header names the program and the time; hosts and ports are what counts.
+    changed = [x for x in p.stdout.splitlines() if x.startswith(("+", "-")) and "scan initiated" not in x]
+    if p.returncode == 2 or p.stderr or changed or "22/tcp" not in p.stdout:
+        fail(f"ndiff: exit {p.returncode}: {p.stderr} {p.stdout}")
+    print("ok: ndiff reads the XML and finds no difference to nmap's")
+
+
 def outputs():
     text = run(L4, "scan", "-p", "22,23", "-oX", "-", V4)
     expect("XML", from_xml(text), ({(V4, 22): "open", (V4, 23): "closed"}, {}))
@@ -202,7 +270,12 @@ def main():
         full_disk()
         forged(lab)
         own_address(lab)
+        tarpit(lab)
         outputs()
+        if shutil.which("ndiff") and shutil.which("nmap"):
+            ndiff("-sS", "21,22,23")
+        else:
+            print("SKIP: ndiff or nmap is not installed: the XML is not read by it")
     finally:
         lab.close()
 

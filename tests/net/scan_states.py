@@ -42,9 +42,10 @@ def other_kinds(lab):
         for target in (V4, V6):
             got, _, _ = scan(kind, "-p", ports, target)
             expect(f"{kind} {target}", [got[target, int(p)][0] for p in ports.split(",")], states)
-            if shutil.which("nmap") and target == V4:
-                theirs, _ = from_xml(run("nmap", "-n", nmap[kind], "-p", ports, "-oX", "-", target))
-                expect(f"{kind}: nmap agrees", [theirs[target, int(p)] for p in ports.split(",")], states)
+            if shutil.which("nmap"):
+                six = ["-6"] if target == V6 else []
+                theirs, _ = from_xml(run("nmap", "-n", *six, nmap[kind], "-p", ports, "-oX", "-", target))
+                expect(f"{kind} {target}: nmap agrees", [theirs[target, int(p)] for p in ports.split(",")], states)
 
 
 def reasons(lab):
@@ -60,12 +61,14 @@ def like_nmap(lab):
         return
     ports = "1-100,1990-2010,2995-3005,3995-4005,5432,65535"
     for target, six in ((V4, []), (V6, ["-6"])):
-        theirs = from_xml(run("nmap", "-n", *six, "-sS", "-p", ports, "-oX", "-", target))
-        ours = from_xml(run(L4, "scan", "-p", ports, "-oX", "-", target))
-        expect(f"nmap's states, {target}", ours, theirs)
-    theirs = from_xml(run("nmap", "-n", "-sU", "-p", "53,161,2000,5000", "--max-retries", "10", "-oX", "-", V4))
-    ours = from_xml(run(L4, "scan", "--udp", "-p", "53,161,2000,5000", "-oX", "-", V4))
-    expect("nmap's states, UDP", ours, theirs)
+        for kind, nmap in (("--syn", "-sS"), ("--connect", "-sT")):
+            theirs = from_xml(run("nmap", "-n", *six, nmap, "-p", ports, "-oX", "-", target))
+            ours = from_xml(run(L4, "scan", kind, "-p", ports, "-oX", "-", target))
+            expect(f"nmap's states, {kind} {target}", ours, theirs)
+        udp = "53,161,2000,5000"
+        theirs = from_xml(run("nmap", "-n", *six, "-sU", "-p", udp, "--max-retries", "3", "-oX", "-", target))
+        ours = from_xml(run(L4, "scan", "--udp", "-p", udp, "-oX", "-", target))
+        expect(f"nmap's states, UDP, {target}", ours, theirs)
 
 
 def many_hosts(lab):
