@@ -298,7 +298,7 @@ static int open_device(struct wires *s, struct wire *w, char *err, size_t cap)
 	return e;
 }
 
-struct wire *wires_at(struct wires *s, int ifindex)
+static struct wire *open_wire(struct wires *s, int ifindex)
 {
 	char err[256] = "";
 	struct l4_device_caps caps;
@@ -338,9 +338,18 @@ struct wire *wires_at(struct wires *s, int ifindex)
 	return w;
 }
 
+struct wire *wires_at(struct wires *s, int ifindex)
+{
+	pthread_mutex_lock(&s->lock);
+	struct wire *w = open_wire(s, ifindex);
+	pthread_mutex_unlock(&s->lock);
+	return w;
+}
+
 int wires_open(struct wires *s)
 {
 	char err[256] = "";
+	pthread_mutex_init(&s->lock, NULL);
 	s->buf = malloc(PART_BYTES);
 	if (!s->buf) {
 		fprintf(stderr, "l4 %s: no memory\n", s->cmd);

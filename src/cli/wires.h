@@ -5,6 +5,7 @@
 
 #include <layer4/loop.h>
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -41,6 +42,7 @@ struct wires {
 	void (*on_frame)(void *ctx, struct wire *w, const uint8_t *p, size_t n, l4_time when);
 	void *ctx;
 	/* inside */
+	pthread_mutex_t lock; /* of opening interfaces */
 	struct wire wire[WIRES_MAX];
 	unsigned n;
 	struct l4_pcap *pcap;

@@ -66,12 +66,12 @@ def start(*cmd, **kw):
 
 
 def services(tmp):
-    os.mkdir(f"{tmp}/root")
-    with open(f"{tmp}/root/index.html", "w") as f:
+    os.mkdir(f"{tmp}/www")
+    with open(f"{tmp}/www/index.html", "w") as f:
         f.write("<h1>by hand</h1>\n" * 20)
     with open(f"{tmp}/nginx.conf", "w") as f:
         f.write(f"daemon off; master_process off; pid {tmp}/pid; error_log {tmp}/err; user root; events {{}}\n"
-                f"http {{ access_log off; server {{ listen 80; listen [::]:80; root {tmp}/root; }} "
+                f"http {{ access_log off; server {{ listen 80; listen [::]:80; root {tmp}/www; }} "
                 f"client_body_temp_path {tmp}/a; proxy_temp_path {tmp}/b; fastcgi_temp_path {tmp}/c; "
                 f"uwsgi_temp_path {tmp}/d; scgi_temp_path {tmp}/e; }}\n")
     start("nginx", "-e", f"{tmp}/err", "-c", f"{tmp}/nginx.conf")
