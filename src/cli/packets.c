@@ -179,6 +179,8 @@ int packets_open(struct packets *p, struct wires *s, const char *text, uint64_t 
 		return L4_EXIT_NO;
 	}
 	look_at(p);
+	p->constant = p->count == 1 && p->kind != PACKETS_NONE && !strstr(text, "random") &&
+		      !strstr(text, "fuzz");
 	p->linktype = l4_craft_linktype(p->x);
 	p->as_is = p->kind == PACKETS_NONE;
 	p->bare_arp = p->kind == PACKETS_ARP && p->net == 0;
@@ -472,13 +474,23 @@ static enum packets_status build_ip(struct packets *p, uint64_t serial, struct p
 
 enum packets_status packets_build(struct packets *p, uint64_t serial, struct packet_out *o)
 {
+	uint8_t *b = p->buf + PACKETS_HEAD;
+	if (p->ready) {
+		draw_open(p, serial, b, p->last.n - p->last.link);
+		*o = p->last;
+		return PACKETS_OK;
+	}
 	enum packets_status s = build_ip(p, serial, o);
 	if (s != PACKETS_OK)
 		return s;
-	uint8_t *b = p->buf + PACKETS_HEAD;
 	if (!p->as_is)
 		draw_open(p, serial, b, o->n);
-	return put_link(p, o, b);
+	s = put_link(p, o, b);
+	if (s == PACKETS_OK && p->constant) {
+		p->ready = true;
+		p->last = *o;
+	}
+	return s;
 }
 
 bool packets_resolve(struct packets *p)

@@ -22,6 +22,15 @@ struct packets_variant {
 	struct l4_craft_expr *x;
 };
 
+/* One packet. The bytes are borrowed until the next is built. */
+struct packet_out {
+	const uint8_t *p;
+	size_t n;
+	size_t link; /* bytes in front that the expression does not have */
+	struct wire *w;
+	struct route r;
+};
+
 struct packets {
 	struct wires *s;
 	char *text;
@@ -43,15 +52,9 @@ struct packets {
 	unsigned n_variants;
 	struct packets_way *ways; /* a cache */
 	uint8_t *buf;
-};
-
-/* One packet. The bytes are borrowed until the next is built. */
-struct packet_out {
-	const uint8_t *p;
-	size_t n;
-	size_t link; /* bytes in front that the expression does not have */
-	struct wire *w;
-	struct route r;
+	bool constant; /* one packet, nothing in it random: only drawn fields change */
+	bool ready;    /* constant and built: it is `last` */
+	struct packet_out last;
 };
 
 enum packets_status {

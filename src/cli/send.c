@@ -60,7 +60,8 @@ static void usage(FILE *f)
 	      "  l4 send 'ip(dst=192.0.2.2)/udp(dport=9)/\"hello\"'\n"
 	      "  l4 send --count 100 --rate 10 'ip(dst=192.0.2.2)/icmp()'\n"
 	      "  l4 send -i eth0 'eth(dst=ff:ff:ff:ff:ff:ff)/arp(pdst=192.0.2.0/28)'\n"
-	      "  l4 send --flood 'ip(dst=192.0.2.2,src=random)/tcp(dport=80,flags=S)'\n",
+	      "  l4 send --flood 'ip(dst=192.0.2.2,src=random)/tcp(dport=80,flags=S)'\n"
+	      "  l4 send -i eth0 --replay day.pcapng --speed 10\n",
 	    f);
 }
 

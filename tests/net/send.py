@@ -242,6 +242,65 @@ def on_link():
     expect("neighbour solicitation", rows[0]["answer"]["src"], "fd84:1::2")
 
 
+def counted(cmd, *args):
+    """What l4 send says it sent, and what the router's interface got."""
+    def got():
+        return json.loads(lab.run("ip", "-n", "l4-send-r1", "-s", "-j", "link", "show", "s1b").stdout)[0][
+            "stats64"]["rx"]["packets"]
+
+    before = got()
+    out, _ = l4("send", "--json", *cmd)
+    return json.loads(out)["sent"], got() - before
+
+
+def sending():
+    lab.run(*lab.inside("l4-send-r1", "nft", "-f", "-"), input="table netdev d { chain i { type filter hook ingress "
+            "device s1b priority 0; udp dport 9 drop\n }\n }\n")
+    for what, cmd, n in (
+            ("one packet", [f"ip(dst={V4})/udp(dport=9)"], 1),
+            ("a set, twice", ["-c", "8", f"ip(dst={V4},ttl=[1,2])/udp(dport=9,sport=5-6)"], 8),
+            ("30000, as fast as can be", ["-c", "30000", "--rate", "0", f"ip6(dst={V6})/udp(dport=9)"], 30000),
+            ("200000, by two threads", ["-c", "200000", "--rate", "0", f"ip(dst={V4},src=random)/udp(dport=9)"], 200000),
+            ("20000 a second", ["-c", "10000", "--rate", "20k", f"ip(dst={V4})/udp(dport=9)"], 10000)):
+        start = time.monotonic()
+        sent, got = counted(cmd)
+        if not (sent == n and n <= got <= n + 20):  # others: neighbour discovery of the kernels
+            lab.fail(f"sending {what}: {sent} sent, {got} came, not {n}")
+        if "20k" in cmd and time.monotonic() - start < 0.45:
+            lab.fail("10000 packets at 20000 a second took less than half a second")
+        print(f"ok sending {what}", flush=True)
+    p = subprocess.Popen([L4, "send", "--flood", "--json", f"ip(dst={V4})/udp(dport=9)"], stdout=subprocess.PIPE, text=True)
+    time.sleep(0.3)
+    p.send_signal(2)
+    out, _ = p.communicate(timeout=5)
+    expect("Ctrl-C ends a flood with its summary", (p.returncode, json.loads(out)["sent"] > 100), (0, True))
+
+
+def replay(tmp):
+    """What was captured goes out again as it was, with its gaps."""
+    file, again = f"{tmp}/first.pcapng", f"{tmp}/second.pcapng"
+    l4("send", "--pcap", file, "--rate", "20", "-c", "6", f"ip(dst={V4})/udp(dport=9)/\"again\"")
+    out, _ = l4("dissect", file, "--fields", "frame.time_relative,udp.dstport")
+    times = [float(line.split()[0]) for line in out.splitlines() if line.split()[-1] == "9"]
+    for speed, least, most in (("1", 0.2, 2), ("10", 0.02, 0.2)):
+        start = time.monotonic()
+        l4("send", "-i", "s1a", "--replay", file, "--speed", speed, "--pcap", again)
+        took = time.monotonic() - start
+        if not least <= took <= most:
+            lab.fail(f"replay at {speed} times the speed took {took} s of {times}")
+    def bytes_of(path):
+        return [line for line in l4("craft", "--from", path)[0].splitlines() if "again" in line]
+
+    expect("a replay sends the same bytes", bytes_of(again), bytes_of(file))
+    sent, got = counted(["-i", "s1a", "--replay", file, "--speed", "0", "-c", "50"])
+    expect("50 rounds without pauses", sent >= 300 and got >= 300, True)
+    l4("craft", "-w", file, f"ip(src=10.84.1.1,dst={V4})/udp(dport=[9,10])")
+    sent, _ = counted(["--replay", file])
+    expect("bare IP packets go by the route", sent, 2)
+    _, err = l4("send", "--replay", "/etc/passwd", code=3)
+    expect("what is no capture", "/etc/passwd" in err, True)
+
+
 def scripts_that_fail():
     def run(text, code, *args):
         with tempfile.NamedTemporaryFile("w", suffix=".l4") as f:
@@ -309,6 +368,8 @@ def main():
             routes()
             conversations()
             on_link()
+            sending()
+            replay(tmp)
             scripts_that_fail()
             errors()
             lab.run("ip", "route", "del", "unreachable", "203.0.113.0/24")
