@@ -64,6 +64,7 @@ static void usage(FILE *f)
 	    "  l4 craft --detail "
 	    "'ip(dst=192.0.2.2)/tcp(dport=80,flags=S,options=[mss(1460),ws(7)])'\n"
 	    "  l4 craft -x 'eth()/ip6(dst=2001:db8::1)/udp()/dns(qname=example.test,qtype=AAAA)'\n"
+	    "  l4 craft 'ip()/icmp(mtu=1400)/ip(src=192.0.2.1)/udp()'\n"
 	    "  l4 craft -w syn.pcapng 'ip(dst=192.0.2.0/28)/tcp(dport=[22,80,443])'\n"
 	    "  l4 craft --from syn.pcapng\n",
 	    f);

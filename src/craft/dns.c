@@ -66,16 +66,14 @@ static bool number16(struct parser *s, struct tail *t, const char *row, struct e
 
 static bool put16(struct parser *s, struct tail *t, struct expr_set *set)
 {
-	const struct expr_item *i = &s->x->items[set->item];
+	const struct expr_item *i = set->count ? &s->x->items[set->item] : NULL;
 	uint8_t b[2] = { 0, 1 }; /* A, IN */
 	set->at.bit = (s->x->n_bytes - t->layer->bytes) * 8;
 	if (set->count == 1 && !i->random)
 		l4_put_u16(b, (uint16_t)i->lo);
 	if (!expr_add_bytes(s, b, 2))
 		return false;
-	return set->count <= 1 && !(set->count && i->random)
-		   ? true
-		   : expr_add_set(s, t->layer, set) != NULL;
+	return set->count <= 1 && !(i && i->random) ? true : expr_add_set(s, t->layer, set) != NULL;
 }
 
 bool dns_flush_question(struct parser *s, struct tail *t)

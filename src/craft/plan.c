@@ -18,7 +18,7 @@
 #include "base/cursor.h"
 #include "craft/expr.h"
 
-enum { NO_BYTE = UINT32_MAX };
+#define NO_BYTE UINT32_MAX
 
 struct step {
 	struct expr_place at; /* from the packet's start */
