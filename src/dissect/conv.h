@@ -23,6 +23,7 @@ enum {
 	FLOW_FIRST_ACK = 8, /* no segment after the SYN has been seen */
 	FLOW_FIN = 16,
 	FLOW_CLOSED = 32, /* this side's FIN was seen first */
+	FLOW_UNSEEN = 64, /* an ACK told of bytes beyond nextseq, and nothing came since */
 };
 
 #define SACK_MAX      4

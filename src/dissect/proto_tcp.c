@@ -246,12 +246,14 @@ static struct l4_conv *connection(
 	struct l4_conv *c = l4_conv_find(d, 6, lo);
 	bool reused = false;
 	if (c && !d->quoted && t->flags & TH_SYN) {
-		const struct l4_tcp_flow *fwd = &c->flow[!*lo], *rev = &c->flow[*lo];
+		struct l4_tcp_flow *fwd = &c->flow[!*lo];
 		if (!(t->flags & TH_ACK))
 			reused = fwd->bits & FLOW_BASE_SET && t->seq != fwd->base_seq;
-		else if (fwd->bits & FLOW_BASE_SET && t->seq != fwd->base_seq)
-			reused =
-			    !(rev->bits & FLOW_BASE_SET && rev->base_seq == t->ack - 1) || true;
+		else if (fwd->bits & FLOW_BASE_SET && t->seq != fwd->base_seq) {
+			/* Wireshark keeps the conversation and counts from the new number. */
+			fwd->base_seq = t->seq;
+			*a_flags |= TCP_A_REUSED_PORTS;
+		}
 	}
 	if (!c || reused) {
 		struct l4_conv *n = l4_conv_add(d, 6, lo);
@@ -271,7 +273,8 @@ static void note_life(struct l4_dissect *d, const struct l4_tcp_hdr *t, struct l
 	bool fresh = c->first_frame == d->out.cap->number;
 	if (t->flags & TH_SYN) {
 		if (t->flags & TH_ACK) {
-			c->completeness |= 2;
+			if (!fresh)
+				c->completeness |= 2;
 		} else {
 			c->completeness |= 1;
 			c->syn_ts = d->out.cap->ts;
@@ -375,7 +378,7 @@ static void put_header(struct l4_dissect *d, struct l4_view v, const struct l4_t
 		o = fmt_dec(fmt_str(o, ", Seq: "), t->seq - t->base_seq);
 		if (t->flags & TH_ACK && t->hlen >= 20)
 			o = fmt_dec(fmt_str(o, ", Ack: "), t->ack - t->base_ack);
-		if (t->have_seglen)
+		if (t->have_seglen && t->hlen >= 20)
 			o = fmt_dec(fmt_str(o, ", Len: "), t->seglen);
 		*o = 0;
 	}
@@ -386,6 +389,8 @@ static void put_header(struct l4_dissect *d, struct l4_view v, const struct l4_t
 	}
 	if (t->have_seglen)
 		dis_u(d, LEN, NULL, 0, t->seglen);
+	else if (!d->fragment && v.len < t->hlen)
+		dis_expert(d, SHORT_SEGMENT);
 	dis_u(d, SEQ, h + 4, 4, t->seq - t->base_seq);
 	dis_fixed(d, v, SEQ_RAW, SEQ_RAW);
 	if (t->hlen < 20) {
@@ -469,7 +474,7 @@ static void put_analysis(struct l4_dissect *d, const struct l4_tcp_ta *ta, const
 	}
 	if (ta->bytes_in_flight)
 		dis_u(d, IN_FLIGHT, NULL, 0, ta->bytes_in_flight);
-	if (ta->push_bytes)
+	if (ta->push_bytes && ta->bytes_in_flight)
 		dis_u(d, PUSH_BYTES, NULL, 0, ta->push_bytes);
 	if (!ta->flags)
 		return;
@@ -566,7 +571,7 @@ static void dissect_tcp(struct l4_dissect *d, struct l4_view v)
 	dis_layer(d, v, 20);
 	col_proto(d, "TCP");
 	col_clear(d);
-	if (v.cap < 20) {
+	if (v.cap < 16) {
 		short_header(d, v);
 		return;
 	}
@@ -579,7 +584,7 @@ static void dissect_tcp(struct l4_dissect *d, struct l4_view v)
 		.win_scale = SCALE_UNKNOWN };
 	d->sport = l4_get_u16(h);
 	d->dport = l4_get_u16(h + 2);
-	if (!d->fragment && v.len >= t.hlen && t.hlen >= 20) {
+	if (!d->fragment && v.len >= t.hlen) {
 		t.have_seglen = true;
 		t.seglen = v.len - t.hlen;
 	}
@@ -592,10 +597,11 @@ static void dissect_tcp(struct l4_dissect *d, struct l4_view v)
 		if (c) {
 			fwd = &c->flow[!lo];
 			rev = &c->flow[lo];
-			if (!d->quoted && t.hlen >= 20)
+			if (!d->quoted && t.have_seglen)
 				set_bases(&t, fwd, rev);
-			t.base_seq = fwd->base_seq;
-			t.base_ack = rev->base_seq;
+			/* Where no length is known there are no relative numbers. */
+			t.base_seq = t.have_seglen || d->quoted ? fwd->base_seq : 0;
+			t.base_ack = t.have_seglen || d->quoted ? rev->base_seq : 0;
 			t.completeness = c->completeness;
 			if (!d->quoted) {
 				note_life(d, &t, c);
@@ -604,7 +610,7 @@ static void dissect_tcp(struct l4_dissect *d, struct l4_view v)
 		}
 	}
 	if (cols(d))
-		info_start(d, &t, fwd, l4_get_u16(h + 18));
+		info_start(d, &t, fwd, v.cap >= 20 ? l4_get_u16(h + 18) : 0);
 	if (t.hlen < 20) {
 		put_header(d, v, &t, c, fwd);
 		if (cols(d)) {
@@ -616,6 +622,8 @@ static void dissect_tcp(struct l4_dissect *d, struct l4_view v)
 	}
 	if (d->w_any)
 		put_header(d, v, &t, c, fwd);
+	if (!dis_has(d, v, 20))
+		return;
 	if (d->w_any)
 		put_checksum(d, v);
 	if (t.hlen > 20) {

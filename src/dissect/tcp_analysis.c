@@ -35,7 +35,7 @@ static void window_rules(struct l4_dissect *d, const struct l4_tcp_hdr *t, struc
     struct l4_tcp_flow *rev, struct l4_tcp_ta *ta)
 {
 	(void)d;
-	if (t->seglen == 1 && t->seq == fwd->nextseq && rev->window == 0) {
+	if (t->seglen == 1 && t->seq == fwd->nextseq && rev->nextseq && rev->window == 0) {
 		ta->flags |= TCP_A_ZERO_WINDOW_PROBE;
 		return;
 	}
@@ -146,6 +146,7 @@ static void remember(struct l4_dissect *d, const struct l4_tcp_hdr *t, struct l4
 	bool probe = ta->flags & TCP_A_ZERO_WINDOW_PROBE;
 	if ((l4_seq_gt(nextseq, fwd->nextseq) || !fwd->nextseq) && !probe) {
 		fwd->nextseq = nextseq;
+		fwd->bits &= (uint8_t)~FLOW_UNSEEN;
 		fwd->nextseqframe = (uint32_t)d->out.cap->number;
 		fwd->nextseqtime = d->out.cap->ts;
 	}
@@ -236,10 +237,12 @@ void l4_tcp_analyse(struct l4_dissect *d, const struct l4_tcp_hdr *t, struct l4_
 		fwd->dupacknum = 0;
 	}
 	if (rev->maxseqtobeacked && l4_seq_gt(t->ack, rev->maxseqtobeacked) && t->flags & TH_ACK) {
-		/* Once for each acknowledgement number is enough. */
+		/* Once is enough until that side is seen to send again. */
 		ta->noted = true;
-		if (t->ack != fwd->lastack)
+		if (!(rev->bits & FLOW_UNSEEN))
 			ta->flags |= TCP_A_ACK_LOST_PACKET;
+		if (l4_seq_gt(t->ack, rev->nextseq))
+			rev->bits |= FLOW_UNSEEN;
 		rev->maxseqtobeacked = rev->nextseq;
 	}
 	if (t->seglen || t->flags & (TH_SYN | TH_FIN))
