@@ -25,6 +25,7 @@ struct views {
 	bool hex;  /* bytes after each packet */
 	bool bits; /* --layers: bytes as bits */
 	bool colour;
+	bool terminal; /* output goes to one */
 	struct column columns[COLUMNS_MAX];
 	unsigned n_columns;
 	struct row_of *row_of; /* from a field to its column, made by views_prepare */

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- columns of --fields ---- */
 
@@ -121,6 +122,7 @@ static void index_columns(struct views *v)
 
 void views_prepare(struct views *v, struct l4_dissect *d)
 {
+	v->terminal = isatty(v->out->fd);
 	if (v->kind == VIEW_SUMMARY)
 		l4_dissect_want_columns(d);
 	if (v->kind == VIEW_DETAIL || v->kind == VIEW_JSON)
@@ -245,6 +247,12 @@ static void value_text(struct out *o, const struct l4_item *i)
 	o->n += l4_item_text(i, out_room(o), OUT_ROOM);
 }
 
+/* A string for a program: as tshark gives it. HTTP/1's text is ASCII. */
+static void program_text(struct out *o, const struct l4_item *i)
+{
+	out_tsv(o, i->v.p, i->n, !strncmp(i->field->name, "http.", 5));
+}
+
 static void fields(struct views *v, const struct l4_dissected *p)
 {
 	static uint32_t next[ITEMS_MAX];
@@ -275,7 +283,10 @@ static void fields(struct views *v, const struct l4_dissected *p)
 		for (uint32_t i = first; i; i = next[i - 1]) {
 			if (i != first)
 				out_char(o, ',');
-			value_text(o, &p->items[i - 1]);
+			if (p->items[i - 1].field->type == L4_FT_STRING && !v->terminal)
+				program_text(o, &p->items[i - 1]);
+			else
+				value_text(o, &p->items[i - 1]);
 		}
 	}
 	out_char(o, '\n');

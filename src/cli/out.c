@@ -147,6 +147,30 @@ void out_escaped(struct out *o, const void *p, size_t n)
 	escape(o, p, n, false);
 }
 
+void out_tsv(struct out *o, const void *bytes, size_t n, bool ascii)
+{
+	static const char names[] = "btn?fr"; /* of 8 to 13 */
+	const uint8_t *p = bytes;
+	size_t start = 0, i = 0;
+	while (i < n) {
+		bool escape = p[i] >= 8 && p[i] <= 13 && p[i] != 11;
+		size_t k = p[i] < 0x80 ? 1 : ascii ? 0 : utf8(p + i, n - i);
+		if (k && !escape) {
+			i += k;
+			continue;
+		}
+		out_bytes(o, p + start, i - start);
+		if (escape) {
+			out_char(o, '\\');
+			out_char(o, names[p[i] - 8]);
+		} else {
+			out_str(o, "\xef\xbf\xbd"); /* U+FFFD */
+		}
+		start = ++i;
+	}
+	out_bytes(o, p + start, n - start);
+}
+
 void out_json(struct out *o, const void *p, size_t n)
 {
 	escape(o, p, n, true);

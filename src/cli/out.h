@@ -40,7 +40,10 @@ void out_dec(struct out *o, uint64_t v);
 /* Text from a packet: control characters, bytes that are not UTF-8 and escape sequences come out
  * as \xNN, so that a terminal cannot be played with. Tab, newline, backslash as \t, \n, \\. */
 void out_escaped(struct out *o, const void *p, size_t n);
-/* The same inside a JSON string (without the quotes). */
+/* As tshark -T fields has it, for programs: tab, newline and their like escaped, other control
+ * characters as they are, U+FFFD for what is no character (ascii: for all beyond ASCII). */
+void out_tsv(struct out *o, const void *p, size_t n, bool ascii);
+/* As out_escaped, inside a JSON string (without the quotes). */
 void out_json(struct out *o, const void *p, size_t n);
 
 static inline void out_str(struct out *o, const char *s)

@@ -223,6 +223,23 @@ struct name {
 	bool bad;
 };
 
+/* A label's bytes; those that nobody can read as octal numbers. */
+static uint32_t label_text(char *o, uint32_t cap, const uint8_t *p, uint32_t n)
+{
+	uint32_t k = 0;
+	for (uint32_t i = 0; i < n && k + 4 <= cap; i++) {
+		if (p[i] >= 0x20 && p[i] != 0x7f) {
+			o[k++] = (char)p[i];
+			continue;
+		}
+		o[k++] = '\\';
+		o[k++] = (char)('0' + (p[i] >> 6));
+		o[k++] = (char)('0' + (p[i] >> 3 & 7));
+		o[k++] = (char)('0' + (p[i] & 7));
+	}
+	return k;
+}
+
 /* Reads the name at `at`; text is in the arena. */
 static struct name read_name(struct l4_dissect *d, struct l4_view v, uint32_t at)
 {
@@ -276,8 +293,7 @@ static struct name read_name(struct l4_dissect *d, struct l4_view v, uint32_t at
 		if (o + c + 2 < NAME_TEXT_MAX) {
 			if (o)
 				buf[o++] = '.';
-			memcpy(buf + o, v.p + pos + 1, c);
-			o += c;
+			o += label_text(buf + o, NAME_TEXT_MAX - 2 - o, v.p + pos + 1, c);
 		}
 		n.labels++;
 		pos += 1u + c;

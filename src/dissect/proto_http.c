@@ -84,6 +84,28 @@ static const struct l4_field fields[] = {
 	[FILE_DATA] = ROW("http.file_data", "File Data", STRING, NONE, WALK),
 };
 
+static const struct l4_value reasons[] = { { 100, "Continue" }, { 101, "Switching Protocols" },
+	{ 102, "Processing" }, { 103, "Early Hints" }, { 200, "OK" }, { 201, "Created" },
+	{ 202, "Accepted" }, { 203, "Non-authoritative Information" }, { 204, "No Content" },
+	{ 205, "Reset Content" }, { 206, "Partial Content" }, { 207, "Multi-Status" },
+	{ 208, "Already Reported" }, { 226, "IM Used" }, { 300, "Multiple Choices" },
+	{ 301, "Moved Permanently" }, { 302, "Found" }, { 303, "See Other" },
+	{ 304, "Not Modified" }, { 305, "Use Proxy" }, { 307, "Temporary Redirect" },
+	{ 308, "Permanent Redirect" }, { 400, "Bad Request" }, { 401, "Unauthorized" },
+	{ 402, "Payment Required" }, { 403, "Forbidden" }, { 404, "Not Found" },
+	{ 405, "Method Not Allowed" }, { 406, "Not Acceptable" },
+	{ 407, "Proxy Authentication Required" }, { 408, "Request Time-out" }, { 409, "Conflict" },
+	{ 410, "Gone" }, { 411, "Length Required" }, { 412, "Precondition Failed" },
+	{ 413, "Request Entity Too Large" }, { 414, "Request-URI Too Long" },
+	{ 415, "Unsupported Media Type" }, { 416, "Requested Range Not Satisfiable" },
+	{ 417, "Expectation Failed" }, { 418, "I'm a teapot" }, { 421, "Misdirected Request" },
+	{ 422, "Unprocessable Entity" }, { 423, "Locked" }, { 424, "Failed Dependency" },
+	{ 426, "Upgrade Required" }, { 428, "Precondition Required" }, { 429, "Too Many Requests" },
+	{ 431, "Request Header Fields Too Large" }, { 451, "Unavailable For Legal Reasons" },
+	{ 500, "Internal Server Error" }, { 501, "Not Implemented" }, { 502, "Bad Gateway" },
+	{ 503, "Service Unavailable" }, { 504, "Gateway Time-out" },
+	{ 505, "HTTP Version Not Supported" }, { 507, "Insufficient Storage" }, { 0, NULL } };
+
 static const char *const methods[] = { "GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "CONNECT",
 	"TRACE", "PATCH", "PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK",
 	"REPORT", "SEARCH", "NOTIFY", "SUBSCRIBE", "UNSUBSCRIBE", "M-SEARCH", "BCOPY", "BMOVE",
@@ -171,15 +193,49 @@ static uint32_t chunks_end(const uint8_t *p, uint32_t n, uint32_t at)
 		const uint8_t *nl = k < n ? memchr(p + k, '\n', n - k) : NULL;
 		if (!nl)
 			return 0;
+		if (k == at)
+			return n; /* no size: the rest is what it is */
 		at = (uint32_t)(nl + 1 - p);
 		if (size == 0) {
 			uint32_t t = header_end(p + at, n - at);
-			return t ? at + t : 0;
+			return t ? at + t : n - at >= 2 ? n : 0;
 		}
 		if (size + 2 > n - at)
 			return 0;
 		at += (uint32_t)size + 2;
 	}
+}
+
+/* The body of a chunked message, put together. */
+static void put_chunks(struct l4_dissect *d, struct l4_view v, uint32_t at, uint32_t end)
+{
+	uint32_t n = 0, limit = end < v.cap ? end : v.cap;
+	char *body = dis_alloc(d, limit - at);
+	const uint8_t *from = v.p + at;
+	while (body && at < limit) {
+		uint32_t size = 0;
+		const uint8_t *nl = memchr(v.p + at, '\n', limit - at);
+		if (!nl)
+			break;
+		for (const uint8_t *q = v.p + at; q < nl && size < 1u << 27; q++) {
+			unsigned c = *q | 32u;
+			if (c >= '0' && c <= '9')
+				size = size << 4 | (c - '0');
+			else if (c >= 'a' && c <= 'f')
+				size = size << 4 | (c - 'a' + 10);
+			else
+				break;
+		}
+		at = (uint32_t)(nl + 1 - v.p);
+		if (!size)
+			break;
+		uint32_t k = size < limit - at ? size : limit - at;
+		memcpy(body + n, v.p + at, k);
+		n += k;
+		at += k < limit - at ? k + 2 : k;
+	}
+	if (n)
+		dis_s(d, FILE_DATA, from, end - (uint32_t)(from - v.p), body, n);
 }
 
 static void read_fields(const uint8_t *p, struct msg *m)
@@ -198,14 +254,17 @@ static void read_fields(const uint8_t *p, struct msg *m)
 				v++;
 			uint32_t vn = (uint32_t)(e - v);
 			if (same_word(s, n, "content-length")) {
-				m->has_length = true;
+				uint32_t i = 0;
 				m->length = 0;
-				for (uint32_t i = 0; i < vn && v[i] >= '0' && v[i] <= '9' &&
-						     m->length < UINT64_MAX / 16;
+				for (; i < vn && v[i] >= '0' && v[i] <= '9' &&
+				       m->length < UINT64_MAX / 16;
 				     i++)
 					m->length = m->length * 10 + v[i] - '0';
+				while (i < vn && v[i] == ' ')
+					i++;
+				m->has_length = vn && i == vn; /* else: no number */
 			} else if (same_word(s, n, "transfer-encoding")) {
-				m->chunked = vn >= 7 && same_word(e - 7, 7, "chunked");
+				m->chunked = vn >= 7 && same_word(v, 7, "chunked");
 			} else if (same_word(s, n, "host")) {
 				m->host = v;
 				m->host_len = vn;
@@ -228,22 +287,18 @@ static void put_fields(struct l4_dissect *d, const uint8_t *p, const struct msg 
 		const uint8_t *e = nl > s && nl[-1] == '\r' ? nl - 1 : nl;
 		const uint8_t *colon = memchr(s, ':', (size_t)(e - s));
 		uint32_t whole = (uint32_t)(nl + 1 - s);
-		if (e == s)
-			break;
+		if (e == s || !colon)
+			break; /* what is no field ends them */
 		dis_p(d, m->response ? RESP_LINE : REQ_LINE, s, whole);
-		if (colon) {
-			const uint8_t *v = colon + 1;
-			while (v < e && (*v == ' ' || *v == '\t'))
-				v++;
-			for (unsigned r = H_HOST; r <= H_FORWARDED; r++)
-				if (same_word(s, (uint32_t)(colon - s), fields[r].label)) {
-					dis_s(d, r, s, whole, v, (uint32_t)(e - v));
-					if (r == H_CONTENT_LENGTH)
-						dis_u(d, CONTENT_LENGTH, NULL, 0, m->length);
-				}
-		} else if (d->all) {
-			dis_title(d, s, whole, "%.*s", (int)(e - s), (const char *)s);
-		}
+		const uint8_t *v = colon + 1;
+		while (v < e && (*v == ' ' || *v == '\t'))
+			v++;
+		for (unsigned r = H_HOST; r <= H_FORWARDED; r++)
+			if (same_word(s, (uint32_t)(colon - s), fields[r].label)) {
+				dis_s(d, r, s, whole, v, (uint32_t)(e - v));
+				if (r == H_CONTENT_LENGTH && m->has_length)
+					dis_u(d, CONTENT_LENGTH, NULL, 0, m->length);
+			}
 		s = nl + 1;
 	}
 }
@@ -265,10 +320,14 @@ static void put_line(struct l4_dissect *d, const uint8_t *p, struct msg *m)
 		c = memchr(b, ' ', (size_t)(e - b));
 		if (!c)
 			c = e;
-		for (const uint8_t *x = b; x < c && *x >= '0' && *x <= '9' && m->code < 1000; x++)
+		for (const uint8_t *x = b; x < c && *x >= '0' && *x <= '9' && m->code < 100; x++)
 			m->code = m->code * 10 + *x - '0';
-		if (b < c)
+		if (b < c) {
 			dis_u(d, RESP_CODE, b, (uint32_t)(c - b), m->code);
+			const char *reason = l4_value_name(reasons, m->code);
+			if (reason)
+				dis_s(d, RESP_CODE_DESC, NULL, 0, reason, (uint32_t)strlen(reason));
+		}
 		if (c < e)
 			dis_p(d, RESP_PHRASE, c + 1, (uint32_t)(e - c - 1));
 		return;
@@ -284,7 +343,8 @@ static void put_line(struct l4_dissect *d, const uint8_t *p, struct msg *m)
 	if (version)
 		dis_p(d, REQ_VERSION, c, (uint32_t)(e - c));
 	if (m->host && dis_wants(d, FULL_URI)) {
-		bool absolute = uri_end - b > 7 && !memcmp(b, "http://", 7);
+		bool absolute =
+		    uri_end - b > 7 && same_word(b, 4, "http") && !memcmp(b + 4, "://", 3);
 		uint32_t n = (uint32_t)(uri_end - b) + (absolute ? 0 : m->host_len + 7);
 		char *t = dis_alloc(d, n), *o = t;
 		if (t) {
@@ -352,6 +412,7 @@ static void dissect_http(struct l4_dissect *d, struct l4_view v)
 			if (first) {
 				col_clear(d);
 				col_str(d, "Continuation");
+				dis_p(d, FILE_DATA, rest.p, rest.cap);
 			}
 			return;
 		}
@@ -381,6 +442,8 @@ static void dissect_http(struct l4_dissect *d, struct l4_view v)
 			if (n > m.header && !m.chunked && m.header < rest.cap) {
 				uint32_t k = (n < rest.cap ? n : rest.cap) - m.header;
 				dis_p(d, FILE_DATA, rest.p + m.header, k);
+			} else if (m.chunked && n > m.header && dis_wants(d, FILE_DATA)) {
+				put_chunks(d, rest, m.header, n);
 			}
 		}
 		if (cols(d) && m.type && n > m.header) {

@@ -658,6 +658,8 @@ static void dissect_tcp(struct l4_dissect *d, struct l4_view v)
 	}
 	if (next.cap)
 		dis_p(d, PAYLOAD, next.p, next.cap);
+	if (c && !next.len && t.flags & TH_FIN && fwd->stream && !d->quoted)
+		l4_tcp_end(d, &t, c, lo, SEGMENT_DATA);
 	if (next.len && !d->no_payload)
 		l4_tcp_payload(d, next, &t, c, lo, &ta, SEGMENT_DATA);
 }

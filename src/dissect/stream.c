@@ -4,7 +4,7 @@
  * incomplete are the rest of the bytes kept, one record per direction of a connection, until the
  * segments that follow have brought what it needs; it then gets the whole from one buffer. A
  * segment that does not continue exactly where the record ends is no part of it: repeated bytes
- * are shown as segment data, and after a hole the record is given up.
+ * are shown as segment data, and so is what follows a hole, up to the message's end.
  *
  * Limits: RECORD_MAX bytes a message, cfg.streams_kib_max in all; a message beyond is not put
  * together, and its segments are shown one by one. */
@@ -27,6 +27,7 @@ struct record {
 	uint32_t *parts; /* packets that brought them */
 	uint32_t n_parts;
 	uint32_t next_free;
+	bool holed; /* bytes are missing: it will never be whole */
 };
 
 struct l4_stream_pool {
@@ -80,6 +81,7 @@ static struct record *record_of(struct l4_stream_pool *p, struct l4_tcp_flow *f)
 	f->stream = i;
 	struct record *r = &p->r[i - 1];
 	r->have = r->kept = r->n_parts = 0;
+	r->holed = false;
 	return r;
 }
 
@@ -154,7 +156,9 @@ static void info_segment(struct l4_dissect *d)
 static bool run(struct l4_dissect *d, uint8_t id, struct l4_view v, const struct l4_tcp_hdr *t,
     struct l4_tcp_flow *f, uint32_t seq)
 {
-	d->can_desegment = f && v.cap == v.len && !d->quoted && !d->cfg.no_streams;
+	/* After the end there is nothing to wait for. */
+	d->can_desegment = f && v.cap == v.len && !d->quoted && !d->cfg.no_streams &&
+			   !(t->flags & (TH_FIN | TH_RST));
 	d->deseg_need = 0;
 	dis_call(d, id, v);
 	d->can_desegment = false;
@@ -203,7 +207,7 @@ static void continue_record(struct l4_dissect *d, uint8_t id, struct l4_view v,
 	/* The bytes that end the message; what follows them is a message of its own. */
 	if (r->need < STREAM_UNTIL_FIN && r->have + part > r->need)
 		part = r->need - r->have;
-	if (v.cap < v.len || !append(d, r, v.p, part)) {
+	if (v.cap < v.len || (part && !append(d, r, v.p, part))) {
 		release(p, f);
 		run(d, id, v, t, NULL, 0);
 		return;
@@ -231,7 +235,8 @@ static void continue_record(struct l4_dissect *d, uint8_t id, struct l4_view v,
 	uint8_t source = d->source;
 	d->source = (uint8_t)(source + 1);
 	uint32_t layers = d->out.n_layers;
-	segment_of(d, view_cut(v, part), row);
+	if (part)
+		segment_of(d, view_cut(v, part), row);
 	uint32_t with = d->out.n_items;
 	put_parts(d, p->lent_parts, n_parts, p->lent, have, row + 1);
 	uint32_t info = d->out.info_len;
@@ -300,9 +305,22 @@ void l4_tcp_payload(struct l4_dissect *d, struct l4_view v, const struct l4_tcp_
 	    ta->flags & (TCP_A_KEEP_ALIVE | TCP_A_RETRANSMISSION | TCP_A_FAST_RETRANSMISSION |
 			    TCP_A_SPURIOUS_RETRANSMISSION | TCP_A_OUT_OF_ORDER);
 	if (f && f->stream) {
-		const struct record *r = &d->streams->r[f->stream - 1];
-		if (t->seq == r->start + r->have) {
+		struct record *r = &d->streams->r[f->stream - 1];
+		bool open_end = r->need == STREAM_UNTIL_FIN;
+		if (t->seq == r->start + r->have && !r->holed) {
 			continue_record(d, id, v, t, f, first_row);
+			return;
+		}
+		/* After a hole, what lies within the message is still no message of its own. */
+		if (!repeated && l4_seq_geq(t->seq, r->start + r->have) &&
+		    (open_end ||
+			(r->need < STREAM_UNTIL_FIN && l4_seq_lt(t->seq, r->start + r->need)))) {
+			r->holed = true;
+			r->have = t->seq - r->start + v.len;
+			segment_of(d, v, first_row);
+			info_segment(d);
+			if (t->flags & (TH_FIN | TH_RST))
+				release(d->streams, f);
 			return;
 		}
 		if (repeated) {
@@ -327,4 +345,18 @@ void l4_tcp_payload(struct l4_dissect *d, struct l4_view v, const struct l4_tcp_
 			col_str(d, " [TCP segment of a reassembled PDU]");
 		}
 	}
+}
+
+void l4_tcp_end(struct l4_dissect *d, const struct l4_tcp_hdr *t, struct l4_conv *c, bool from_lo,
+    unsigned first_row)
+{
+	struct l4_tcp_flow *f = &c->flow[!from_lo];
+	struct record *r = &d->streams->r[f->stream - 1];
+	if (r->holed || r->need != STREAM_UNTIL_FIN || t->seq != r->start + r->have) {
+		release(d->streams, f);
+		return;
+	}
+	uint8_t id = c->app != PROTO_NONE ? c->app : by_port(d);
+	if (id != PROTO_NONE)
+		continue_record(d, id, (struct l4_view){ d->out.cap->data, 0, 0 }, t, f, first_row);
 }

@@ -135,4 +135,8 @@ void l4_tcp_analyse(struct l4_dissect *d, const struct l4_tcp_hdr *t, struct l4_
 void l4_tcp_payload(struct l4_dissect *d, struct l4_view v, const struct l4_tcp_hdr *t,
     struct l4_conv *c, bool from_lo, const struct l4_tcp_ta *ta, unsigned first_row);
 
+/* A FIN without bytes: ends the message that lasts until then. */
+void l4_tcp_end(struct l4_dissect *d, const struct l4_tcp_hdr *t, struct l4_conv *c, bool from_lo,
+    unsigned first_row);
+
 #endif
