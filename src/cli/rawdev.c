@@ -1,4 +1,4 @@
-/* Packets on the loopback interface, as a device.
+/* Packets on the loopback interface and on tunnels, as a device.
  *
  * A frame put on the loopback interface by a packet socket would not be taken for local by the
  * kernel. So IP packets are handed to it by raw sockets; it computes the IPv4 header's checksum and

@@ -188,10 +188,11 @@ bool route_neighbour(int ifindex, const struct l4_addr *hop, struct l4_mac *mac)
 	n.ifindex = ifindex;
 	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
 	h->nlmsg_type = RTM_GETNEIGH;
-	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK; /* one entry: Linux 5.0 */
 	struct ndmsg *m = mnl_nlmsg_put_extra_header(h, sizeof *m);
 	m->ndm_family = l4_addr_is_ip4(hop) ? AF_INET : AF_INET6;
 	m->ndm_ifindex = ifindex;
+	put_addr(h, NDA_DST, hop);
 	if (ask(h, on_neighbour, &n) < 0 || !n.found)
 		return false;
 	*mac = n.mac;

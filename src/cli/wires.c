@@ -1,10 +1,11 @@
 /* The interfaces that packets leave by and answers come in at.
  *
- * On Ethernet a packet socket (layer4/loop.h), on the loopback interface raw sockets (rawdev.c).
- * Large segments that the kernel hands over in one are split, so that a packet here is one of the
- * wire. With an address of our own (-a) the wire has a MAC address of its own too, and this file
- * answers ARP and neighbour solicitations for it: the kernel never knows. Link addresses of others
- * are taken from the kernel's table, or asked for in packets of our own. */
+ * On Ethernet and TUN a packet socket (layer4/loop.h), on the loopback interface and tunnels of
+ * other kinds raw sockets (rawdev.c). Large segments that the kernel hands over in one are split,
+ * so that a packet here is one of the wire. With an address of our own (-a) the wire has a MAC
+ * address of its own too, and this file answers ARP and neighbour solicitations for it: the kernel
+ * never knows. Link addresses of others are taken from the kernel's table, or asked for in packets
+ * of our own. */
 #define _GNU_SOURCE /* ppoll */
 #include "cli/wires.h"
 
@@ -14,11 +15,15 @@
 
 #include <errno.h>
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/netconf.h"
@@ -139,6 +144,7 @@ static void learn(struct wires *s, struct wire *w, const struct l4_addr *a, cons
 	if (!e || l4_mac_is_group(m))
 		return;
 	e->mac = *m;
+	s->n_wanted -= e->wanted && !e->known;
 	e->known = true;
 }
 
@@ -209,13 +215,13 @@ void wires_want(struct wires *s, struct wire *w, const struct route *r)
 	e->src = r->src;
 	e->known = route_neighbour(w->ifindex, &r->hop, &e->mac);
 	e->wanted = !e->known;
+	s->n_wanted += e->wanted;
 }
 
 void wires_resolve(struct wires *s)
 {
-	bool open = true;
-	for (int k = 0; k < TRIES && open; k++) {
-		l4_time until = wires_now() + TRY_TIME;
+	for (int k = 0; k < TRIES && s->n_wanted; k++) {
+		size_t asked = 0;
 		for (size_t i = 0; i < s->cap_neighbours; i++) {
 			struct neighbour_entry *e = &s->neighbours[i];
 			if (!e->ifindex || !e->wanted || e->known)
@@ -223,22 +229,17 @@ void wires_resolve(struct wires *s)
 			struct wire *w = wires_at(s, e->ifindex);
 			if (w)
 				ask_mac(s, w, e);
-			if (i % 64 == 63)
+			if (++asked % 64 == 0)
 				wires_poll(s, 0);
 		}
-		do {
-			open = false;
-			for (size_t i = 0; i < s->cap_neighbours && !open; i++)
-				open = s->neighbours[i].ifindex && s->neighbours[i].wanted &&
-				       !s->neighbours[i].known;
-			if (!open || wires_now() >= until)
-				break;
-		} while (wires_poll(s, until));
-		if (signals_stop())
-			return;
+		l4_time until = wires_now() + TRY_TIME;
+		while (s->n_wanted && wires_now() < until)
+			if (!wires_poll(s, until))
+				return;
 	}
 	for (size_t i = 0; i < s->cap_neighbours; i++)
 		s->neighbours[i].wanted = false;
+	s->n_wanted = 0;
 }
 
 /* ---- interfaces ---- */
@@ -281,11 +282,25 @@ static struct l4_mac own_mac(const struct wires *s)
 	return m;
 }
 
+/* Whether frames of this kind of link cannot be made here: the loopback interface, tunnels. */
+static bool needs_raw(const char *name)
+{
+	struct ifreq r;
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	memset(&r, 0, sizeof r);
+	memcpy(r.ifr_name, name, strnlen(name, sizeof r.ifr_name - 1));
+	bool known = fd >= 0 && ioctl(fd, SIOCGIFHWADDR, &r) == 0;
+	if (fd >= 0)
+		close(fd);
+	return known && r.ifr_hwaddr.sa_family != ARPHRD_ETHER &&
+	       r.ifr_hwaddr.sa_family != ARPHRD_NONE;
+}
+
 static int open_device(struct wires *s, struct wire *w, char *err, size_t cap)
 {
 	char spec[32];
 	struct l4_device_options o = { .no_offload = true };
-	if (!strcmp(w->name, "lo"))
+	if (needs_raw(w->name))
 		return rawdev_open(&w->dev, w->ifindex, err, cap);
 	if (w->own)
 		o.mac = own_mac(s);

@@ -47,7 +47,7 @@ struct wires {
 	unsigned n;
 	struct l4_pcap *pcap;
 	struct neighbour_entry *neighbours;
-	size_t cap_neighbours, n_neighbours;
+	size_t cap_neighbours, n_neighbours, n_wanted;
 	uint64_t send_errors;
 	int saved_errno; /* of the last packet that could not be sent */
 	uint8_t *buf;
