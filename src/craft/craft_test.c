@@ -60,6 +60,10 @@ static void test_bytes(void **state)
 		{ "dns(id=0x1234,qname=example.test,qtype=A)",
 		    "1234 0100 0001 0000 0000 0000 076578616d706c65 0474657374 00 0001 0001" },
 		{ "dns(id=1,flags.response=1,qdcount=9)", "0001 8100 0009 0000 0000 0000" },
+		{ "dns(id=0,flags=0,qname=\"a=\\.\\x00.b\")",
+		    "0000 0000 0001 0000 0000 0000 04613d2e00 0162 00 0001 0001" },
+		{ "dns(id=0,flags=0,qd=[q(\".\"),q(\"x.@12\",type=PTR)])",
+		    "0000 0000 0002 0000 0000 0000 00 0001 0001 0178c00c 000c 0001" },
 		/* padding counts in no length */
 		{ "udp(sport=1,dport=2,chksum=0)/pad(2)", "00010002 0008 0000 0000" },
 		{ "udp(sport=1,dport=2,chksum=0)/pad(to=9)", "00010002 0008 0000 00" },
@@ -233,6 +237,8 @@ static void test_errors(void **state)
 		{ "file(/etc/passwd)", 1, "files" },
 		{ "dns(qname=a..b)", 13, "label" },
 		{ "http()", 1, "header" },
+		{ "dns(qname=\"a..b\")", 14, "label" },
+		{ "dns(qname=\"a)", 14, "after the name" },
 		{ "pad(to=", 8, "the end" },
 	};
 	(void)state;
@@ -424,6 +430,95 @@ static void test_read(void **state)
 	assert_null(l4_craft_bytes(&p, "ip6.fl", &m));
 }
 
+/* Every row of these tables can be written: it has a place, alone or in a form, or is a value of an
+ * option. What is left is listed with how it is said instead. */
+static void test_every_row(void **state)
+{
+	static const char *const protos[] = { "eth", "vlan", "ieee8021ad", "arp", "ip", "ipv6",
+		"ipv6.hopopts", "ipv6.dstopts", "ipv6.routing", "ipv6.fraghdr", "icmp", "icmpv6",
+		"igmp", "udp", "tcp", "dns", "dhcp", "ntp", "gre" };
+	/* A beginning of names, or the last part behind a star. */
+	static const char *const otherwise[] = { "eth.padding", "eth.trailer", "vlan.trailer",
+		"eth.fcs",                                  /* pad() */
+		"eth.invalid_lentype",                      /* type= */
+		"*payload", "*segment_data", "icmpv6.data", /* the next layer */
+		/* other sizes of addresses: raw(hex=) */
+		"arp.src.hw", "arp.src.proto", "arp.dst.hw", "arp.dst.proto",
+		/* number and length of an option: opt(kind,hex=,len=), kind=, len= */
+		"ip.opt.type", "ip.opt.len", "ipv6.opt.type", "ipv6.opt.length", "ipv6.opt.pad1",
+		"*option_kind", "*option_len", "icmpv6.opt.type", "dhcp.option.type",
+		"dhcp.option.length", "dhcp.option.value", "dns.opt", "dns.resp.len",
+		"dns.txt.length", "icmpv6.mldr.mar.aux_data_len", "icmpv6.mldr.mar.nb_sources",
+		"igmp.aux_data_len",
+		/* bytes without a table: opt(kind,hex=) */
+		"ipv6.opt.unknown", "*unknown_data", "tcp.options.unknown",
+		/* second readings of values that are given: ptr and rr(), the flags' number */
+		"ip.cur_rt", "ip.empty_rt", "ip.opt.overflow", "ip.opt.time_stamp_addr",
+		"icmp.ident_le", "icmp.seq_le", "icmpv6.opt.linkaddr", "icmpv6.opt.prefix.flag.",
+		"icmpv6.opt.reserved", "icmpv6.opt", "tcp.flags.ace", "tcp.options.user_to_gran",
+		"tcp.options.tfo.request", "gre.flags.ack", "tcp.reset_cause", "dns.srv.service",
+		"dns.srv.proto", "dns.srv.name", "tcp.seq",
+		"tcp.ack", /* relative; seq= and ack= are the raw ones */
+		/* whole options, by their names: mss(), ts(), ... */
+		"tcp.options",
+		/* dns: qname=, qtype=, qclass=, and the head of a record: name, type=, class=, ttl=
+		 */
+		"dns.qry.", "dns.resp.", "dns.rr.", "dns.length" };
+	static const char *const whole[] = { "nop", "eol", "mss", "wscale", "sack_perm", "sack",
+		"echo", "echoreply", "timestamp", "cc", "ccnew", "ccecho", "md5", "ao", "qs",
+		"user_to", "tfo", "experimental", "unknown" };
+	(void)state;
+	unsigned left = 0;
+	for (size_t k = 0; k < sizeof protos / sizeof protos[0]; k++) {
+		const struct l4_proto *p = l4_proto_find(protos[k]);
+		assert_non_null(p);
+		for (size_t i = 1; i < p->n_fields; i++) {
+			const struct l4_field *f = &p->fields[i];
+			if (!f->name || f->bits ||
+			    f->flags & (L4_FF_GENERATED | L4_FF_HIDDEN | L4_FF_EXPERT))
+				continue;
+			const char *last = strrchr(f->name, '.') + 1;
+			const struct l4_craft_form *form;
+			bool ok = expr_is_flat(p, last);
+			for (size_t j = 0; (form = l4_craft_form(p, j)) != NULL; j++)
+				for (size_t m = 0; m < form->n_fields; m++)
+					ok |= !strcmp(form->fields[m].name, f->name);
+			for (size_t j = 0; j < sizeof otherwise / sizeof otherwise[0]; j++) {
+				const char *o = otherwise[j];
+				ok |= *o == '*' ? !strcmp(o + 1, last)
+				      : o[strlen(o) - 1] == '.'
+					  ? !strncmp(f->name, o, strlen(o))
+					  : !strcmp(f->name, o) ||
+						(!strncmp(f->name, o, strlen(o)) && f->depth > 0 &&
+						    f->name[strlen(o)] == '.');
+			}
+			for (size_t j = 0; j < sizeof whole / sizeof whole[0]; j++)
+				ok |= !strncmp(f->name, "tcp.options.", 12) &&
+				      !strcmp(f->name + 12, whole[j]);
+			const struct l4_craft_option *o;
+			for (size_t j = 0; (o = l4_craft_option(p, j)) != NULL; j++) {
+				char args[128], name[64];
+				snprintf(args, sizeof args, ",%s,", o->args);
+				snprintf(name, sizeof name, ",%s,", last);
+				ok |= strstr(args, name) != NULL;
+			}
+			if (!ok) {
+				print_message("# %s cannot be written\n", f->name);
+				left++;
+			}
+		}
+	}
+	assert_int_equal(left, 0);
+	/* And each row of a form is one of its table's, by name. */
+	for (size_t i = 0; i < l4_proto_count(); i++) {
+		const struct l4_craft_form *form;
+		for (size_t j = 0; (form = l4_craft_form(l4_proto_at(i), j)) != NULL; j++)
+			for (size_t m = 0; m < form->n_fields; m++)
+				if (!form->fields[m].label)
+					assert_non_null(l4_field_find(form->fields[m].name, NULL));
+	}
+}
+
 static void round_trip(uint16_t link, const uint8_t *p, size_t n, const char *want)
 {
 	char *text = malloc(4 * n + 4096);
@@ -513,6 +608,7 @@ int main(void)
 		cmocka_unit_test(test_random),
 		cmocka_unit_test(test_plan),
 		cmocka_unit_test(test_fill),
+		cmocka_unit_test(test_every_row),
 		cmocka_unit_test(test_read),
 		cmocka_unit_test(test_read_back),
 		cmocka_unit_test(test_read_back_damaged),

@@ -28,9 +28,42 @@ static int label(struct parser *s, const char *p, size_t n)
 	return expr_add_bytes(s, head, 1) && expr_add_bytes(s, p, n) ? 1 : -1;
 }
 
+/* In quotes a label may hold any byte: the escapes of texts, and "\\." for a dot. */
+static bool quoted_name(struct parser *s)
+{
+	const char *start = s->p;
+	int more = 1;
+	while (*s->p && *s->p != '"' && more == 1) {
+		uint32_t at = s->x->n_bytes;
+		const char *from = s->p;
+		if (*s->p == '@') {
+			size_t n = strcspn(s->p, ".\"");
+			more = label(s, s->p, n);
+			s->p += n;
+			continue;
+		}
+		if (!expr_add_zeros(s, 1))
+			return false;
+		while (*s->p && *s->p != '"' && *s->p != '.')
+			if (!expr_text_byte(s))
+				return false;
+		uint32_t n = s->x->n_bytes - at - 1;
+		if (n > 63 || (!n && (from != start || s->p[1] != '"')))
+			return expr_fail(s, from, "a label of a name has 1 to 63 characters");
+		s->x->bytes[at] = (uint8_t)n;
+		if (!n) /* the root alone */
+			s->x->n_bytes = at;
+		s->p += *s->p == '.';
+	}
+	if (more < 0 || (more && !expr_add_zeros(s, 1)))
+		return false;
+	return expr_expect(s, '"', "after the name");
+}
+
 bool dns_name(struct parser *s)
 {
-	bool quoted = expr_take(s, '"');
+	if (expr_take(s, '"'))
+		return quoted_name(s);
 	struct word w = expr_word(s);
 	const char *p = w.p, *end = w.p + w.n;
 	if (w.n > 254)
@@ -48,9 +81,7 @@ bool dns_name(struct parser *s)
 	}
 	if (p < end)
 		return expr_fail(s, p, "a pointer ends a name");
-	if (more && !expr_add_zeros(s, 1))
-		return false;
-	return !quoted || expr_expect(s, '"', "after the name");
+	return !more || expr_add_zeros(s, 1);
 }
 
 /* A number of 16 bits, or a name of a value of this row: as a set at the end of the bytes. */

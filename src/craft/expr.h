@@ -119,8 +119,9 @@ struct word expr_word(struct parser *s);
 bool word_is(struct word w, const char *text);
 bool expr_add_bytes(struct parser *s, const void *p, size_t n);
 bool expr_add_zeros(struct parser *s, size_t n);
-bool expr_string(struct parser *s); /* "..." into the bytes */
-bool expr_hex(struct parser *s);    /* digits, in quotes or not, into the bytes */
+bool expr_text_byte(struct parser *s); /* one character of a text, or one escape */
+bool expr_string(struct parser *s);    /* "..." into the bytes */
+bool expr_hex(struct parser *s);       /* digits, in quotes or not, into the bytes */
 bool expr_number(struct parser *s, struct word w, uint64_t max, uint64_t *out);
 /* One value that adds bytes, by `one`, or a list of them in brackets, of which one is taken. */
 bool expr_choice(struct parser *s, bool (*one)(struct parser *s));

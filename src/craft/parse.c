@@ -135,7 +135,7 @@ static int hex_digit(char c)
 /* One escape after the backslash: \n \r \t \0 \\ \" \' \xHH. */
 static bool escape(struct parser *s, uint8_t *out)
 {
-	static const char from[] = "nrt0\\\"'", to[] = "\n\r\t\0\\\"'";
+	static const char from[] = "nrt0\\\"'.", to[] = "\n\r\t\0\\\"'.";
 	char c = *s->p;
 	const char *k = c ? strchr(from, c) : NULL;
 	if (k) {
@@ -152,19 +152,23 @@ static bool escape(struct parser *s, uint8_t *out)
 	    s, s->p - 1, "unknown escape; expected \\n, \\r, \\t, \\0, \\\\, \\\" or \\xHH");
 }
 
+bool expr_text_byte(struct parser *s)
+{
+	uint8_t b = (uint8_t)*s->p++;
+	if (b == '\\' && !escape(s, &b))
+		return false;
+	return expr_add_bytes(s, &b, 1);
+}
+
 bool expr_string(struct parser *s)
 {
 	const char *start = s->p;
 	if (!expr_expect(s, '"', "at the beginning of a text"))
 		return false;
 	while (*s->p != '"') {
-		uint8_t b = (uint8_t)*s->p;
-		if (!b)
+		if (!*s->p)
 			return expr_fail(s, start, "this text has no closing '\"'");
-		s->p++;
-		if (b == '\\' && !escape(s, &b))
-			return false;
-		if (!expr_add_bytes(s, &b, 1))
+		if (!expr_text_byte(s))
 			return false;
 	}
 	s->p++;

@@ -13,39 +13,61 @@
 #include "base/cursor.h"
 #include "craft/text.h"
 
-enum { NAME_TEXT = 600 };
+enum { NAME_TEXT = 1200 };
+
+/* A byte of a label as it stands in quotes. */
+static uint32_t label_byte(char *out, uint8_t c)
+{
+	if (c == '"' || c == '\\' || c == '.')
+		return (uint32_t)sprintf(out, "\\%c", c);
+	return (uint32_t)sprintf(out, c <= 32 || c >= 127 || c == '@' ? "\\x%02x" : "%c", c);
+}
+
+/* Whether a name can be written without quotes. */
+static bool is_plain(const uint8_t *p, uint32_t n)
+{
+	for (uint32_t i = 0; i < n && p[i] && (p[i] & 0xc0) != 0xc0; i += p[i] + 1u)
+		for (uint32_t j = 1; j <= p[i] && i + j < n; j++)
+			if (p[i + j] <= 32 || p[i + j] >= 127 || strchr(",()[]=\".@\\", p[i + j]))
+				return false;
+	return true;
+}
 
 /* A name as it stands, with "@N" for a pointer: bytes it takes; 0: it cannot be written so. */
 static uint32_t name_text(const uint8_t *p, uint32_t n, char *out)
 {
-	uint32_t i = 0, o = 0;
-	while (i < n && p[i]) {
+	bool plain = is_plain(p, n);
+	uint32_t i = 0, o = 0, end = 0;
+	if (!plain)
+		out[o++] = '"';
+	while (i < n && p[i] && !end) {
+		if (i)
+			out[o++] = '.';
 		if ((p[i] & 0xc0) == 0xc0) {
 			if (i + 2 > n)
 				return 0;
-			o += (uint32_t)sprintf(
-			    out + o, "%s@%u", o ? "." : "", (p[i] & 63u) << 8 | p[i + 1]);
-			return i + 2;
+			o += (uint32_t)sprintf(out + o, "@%u", (p[i] & 63u) << 8 | p[i + 1]);
+			end = i + 2;
+			break;
 		}
 		uint32_t k = p[i];
-		if (k > 63 || k >= n - i || o + k + 12 > NAME_TEXT || (o + k > 240))
+		if (k > 63 || k >= n - i || o + 4 * k + 16 > NAME_TEXT || (plain && o + k > 240))
 			return 0;
-		if (o)
-			out[o++] = '.';
-		for (uint32_t j = 1; j <= k; j++) {
-			uint8_t c = p[i + j];
-			if (c <= 32 || c >= 127 || strchr(",()[]=\".@\\", c))
-				return 0;
-			out[o++] = (char)c;
-		}
+		for (uint32_t j = 1; j <= k; j++)
+			if (plain)
+				out[o++] = (char)p[i + j];
+			else
+				o += label_byte(out + o, p[i + j]);
 		i += k + 1;
 	}
-	if (i >= n)
+	if (!end && i >= n)
 		return 0;
 	if (!o)
 		out[o++] = '.';
+	if (!plain)
+		out[o++] = '"';
 	out[o] = 0;
-	return i + 1;
+	return end ? end : i + 1;
 }
 
 static bool word_text(const uint8_t *p, uint32_t n)
