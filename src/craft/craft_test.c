@@ -237,6 +237,7 @@ static void test_errors(void **state)
 		{ "file(/etc/passwd)", 1, "files" },
 		{ "dns(qname=a..b)", 13, "label" },
 		{ "http()", 1, "header" },
+		{ "fuzz(ip()/fuzz(tcp()))", 11, "within" },
 		{ "dns(qname=\"a..b\")", 14, "label" },
 		{ "dns(qname=\"a)", 14, "after the name" },
 		{ "pad(to=", 8, "the end" },

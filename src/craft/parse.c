@@ -358,6 +358,8 @@ static bool layer(struct parser *s, bool fuzz)
 		return pad(s, at);
 	if (word_is(w, "file"))
 		return file(s, at);
+	if (word_is(w, "fuzz") && fuzz) /* nor may a text make us go deep */
+		return expr_fail(s, at, "fuzz() within fuzz(); one is enough");
 	if (word_is(w, "fuzz"))
 		return expr_expect(s, '(', "after fuzz") && chain(s, true) &&
 		       expr_expect(s, ')', "or '/' and another layer");
