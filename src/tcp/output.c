@@ -319,8 +319,8 @@ static void pace_sent(struct l4_tcp *c, uint32_t bytes, l4_time now)
 	l4_time cost =
 	    l4_clamp_u64((double)(bytes + ip_hdr(c) + 32) * 1e9 / (double)(rate ? rate : 1));
 	l4_time from = c->pace_next > now ? c->pace_next : now;
-	/* a late pull may catch up half a burst, and a millisecond, which loops that sleep are late by
-	 * now and then; no more */
+	/* a late pull may catch up half a burst, and a millisecond, which loops that sleep are late
+	 * by now and then; no more */
 	if (c->pace_next && c->pace_next < now &&
 	    now - c->pace_next < (cost / 2 > L4_MSEC ? cost / 2 : L4_MSEC))
 		from = c->pace_next;
