@@ -130,6 +130,13 @@ static const struct l4_field eth_len[] = { F("eth.len", NULL, U16, DEC, 96, 16, 
 static const struct l4_field vlan_len[] = { F("vlan.cfi", NULL, BOOL, NONE, 3, 1, 0),
 	F("vlan.len", NULL, U16, DEC, 16, 16, 0) };
 
+/* Linux cooked, version 1 (LINKTYPE_LINUX_SLL). */
+static const struct l4_field sll[] = { F("sll.pkttype", NULL, U16, DEC, 0, 16, 0),
+	F("sll.hatype", NULL, U16, DEC, 16, 16, .def = 1),
+	F("sll.halen", NULL, U16, DEC, 32, 16, .def = 6),
+	F("sll.src.eth", "src", MAC, NONE, 48, 48, 0), F("sll.unused", NULL, U16, HEX, 96, 16, 0),
+	F("sll.etype", "type", U16, HEX, 112, 16, .derive = L4_DERIVE_NEXT) };
+
 /* Reading takes this type without showing it. */
 static const struct l4_field qinq_type[] = { F(
     "ieee8021ad.type", NULL, U16, HEX, 16, 16, .derive = L4_DERIVE_NEXT, .label = "Type") };
@@ -175,6 +182,7 @@ static const struct l4_craft_form forms[] = {
 	ALWAYS("eth", eth_len, 14),
 	ALWAYS("vlan", vlan_len, 4),
 	ALWAYS("ieee8021ad", qinq_type, 4),
+	ALWAYS("sll", sll, 16),
 };
 
 const struct l4_craft_form *l4_craft_form(const struct l4_proto *p, size_t index)

@@ -20,6 +20,8 @@
 
 #define NO_BYTE UINT32_MAX
 
+enum { STEPS = 512 }; /* writes of a plan; more: no plan */
+
 struct step {
 	struct expr_place at; /* from the packet's start */
 	bool random;
@@ -110,7 +112,7 @@ static void keep(void *ctx, uint32_t layer, const struct write *w)
 	}
 	if (!s.random && s.count == 1 && !any_bit(m, s.at))
 		return;
-	if (w->kind == WRITE_WIDE || m->failed) {
+	if (w->kind == WRITE_WIDE || p->n_steps == STEPS || m->failed) {
 		m->failed = true;
 		return;
 	}
@@ -308,10 +310,10 @@ static inline uint64_t digit(uint64_t *rest, uint64_t count)
 static void write_all(const struct l4_craft_expr *x, uint64_t index, uint64_t seed, uint8_t *buf)
 {
 	const struct plan *p = x->plan;
-	uint64_t digits[EXPR_SETS], rest = index;
+	uint64_t digits[STEPS], rest = index;
 	uint64_t draw = p->random ? craft_draw_start(seed, index) : 0;
 	for (uint32_t i = p->n_steps; p->counted && i-- > 0;)
-		if (p->steps[i].count > 1 && i < EXPR_SETS)
+		if (p->steps[i].count > 1)
 			digits[i] = digit(&rest, p->steps[i].count);
 	for (uint32_t i = 0; i < p->n_steps; i++) {
 		const struct step *s = &p->steps[i];

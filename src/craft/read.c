@@ -84,7 +84,8 @@ static const struct l4_proto *first_of(uint16_t linktype, const uint8_t *h, uint
 		       : h[0] >> 4 == 4 ? l4_proto_find("ip")
 		       : h[0] >> 4 == 6 ? l4_proto_find("ipv6")
 					: NULL;
-	return bound("linktype", linktype);
+	/* The table's form is that of version 1. */
+	return linktype == L4_LINK_LINUX_SLL2 ? NULL : bound("linktype", linktype);
 }
 
 /* The packet that an ICMP error quotes (RFC 792, RFC 4443 2.1). */
