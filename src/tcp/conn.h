@@ -288,6 +288,8 @@ struct l4_tcp {
 	uint32_t snd_sml;  /* end of the last small segment (Minshall) */
 	uint32_t push_seq; /* PSH belongs on the segment that ends here or before */
 	uint64_t bytes_acked;
+	uint64_t progress_bytes; /* bytes_acked when there was progress last (pressure.c) … */
+	l4_time progress_time;   /* … and when that was */
 
 	/* receive sequence */
 	uint32_t irs, rcv_nxt;
@@ -595,6 +597,10 @@ struct l4_tcp_stack {
 	struct l4_spare *spare[2]; /* small and large chunks to use again, not charged */
 	uint32_t n_spare[2];
 	uint32_t challenge_count, challenge_limit; /* global, random limit per second */
+	bool room_wanted;  /* pressure.c: somebody was refused for want of room */
+	l4_time room_time; /* last search; 0: none */
+	l4_time rst_epoch; /* resets without a connection, in this second */
+	uint32_t rst_count, rst_limit;
 	l4_time challenge_epoch;
 	uint32_t port_counter;
 	struct l4_fo_entry fo[L4_FO_CACHE];
@@ -754,6 +760,11 @@ void l4_rate_on_send(struct l4_tcp *c, struct l4_txseg *t, l4_time now);
 void l4_rate_on_delivered(struct l4_tcp *c, const struct l4_txseg *t, struct l4_ack *a);
 void l4_rate_sample(struct l4_tcp *c, struct l4_ack *a);
 void l4_rate_check_app_limited(struct l4_tcp *c);
+
+/* --- pressure.c --- */
+void l4_tcp_progress(struct l4_tcp *c, l4_time now);
+void l4_tcp_need_room(struct l4_tcp_stack *ts);
+void l4_tcp_make_room(struct l4_tcp_stack *ts);
 
 /* --- rack.c --- */
 void l4_rack_on_delivered(struct l4_tcp *c, const struct l4_txseg *t, const struct l4_ack *a);

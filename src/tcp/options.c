@@ -56,6 +56,7 @@ void l4_tcp_config_init(struct l4_tcp_config *c)
 		.notsent_lowat = UINT32_MAX,
 		.probe_octets = true,
 		.somaxconn = 4096,
+		.rst_rate = 10000,
 		.port_low = 32768,
 		.port_high = 60999,
 	};

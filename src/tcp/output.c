@@ -46,12 +46,34 @@ void l4_tcp_count_rst(struct l4_tcp_stack *ts)
 	ts->ctr.out_segs++;
 }
 
+/* Resets without a connection are limited for all together, so that a flood is not doubled; the
+ * number is drawn anew each second, so that it tells nothing to an observer (RFC 5961 7). */
+static bool rst_allowed(struct l4_tcp_stack *ts, l4_time now)
+{
+	uint32_t rate = ts->cfg.rst_rate;
+	if (rate == UINT32_MAX)
+		return true;
+	if (now - ts->rst_epoch >= L4_SEC || !ts->rst_limit) {
+		ts->rst_epoch = now;
+		ts->rst_limit = rate - rate / 4 + ts->env.random(ts->env.ctx) % (rate / 2 + 1);
+		ts->rst_count = 0;
+	}
+	if (ts->rst_count >= ts->rst_limit)
+		return false;
+	ts->rst_count++;
+	return true;
+}
+
 /* RFC 9293 3.10.7.1: the reset that answers a segment without a connection. */
 void l4_tcp_send_rst_reply(
     struct l4_tcp_stack *ts, const struct l4_seg *s, unsigned why, l4_time now)
 {
 	if (s->h.flags & L4_TCPF_RST)
 		return;
+	if (!rst_allowed(ts, now)) {
+		ts->ctr.out_rsts_skipped++;
+		return;
+	}
 	struct l4_seg_out o = { .src = s->dst,
 		.dst = s->src,
 		.df = true,

@@ -181,6 +181,31 @@ static void a_batch_has_one_ack(void **state)
 	rig_down(&r);
 }
 
+/* A second passive open of the same port fails, and touches nothing of the first.
+ * Proves: MUST-41 */
+static void a_listener_is_not_replaced(void **state)
+{
+	(void)state;
+	struct rig r;
+	rig_up(&r, NULL);
+	establish(&r);
+	struct l4_endpoint same[] = { { .port = 80 }, { .addr = r.us, .port = 80 } };
+	for (int reuse = 0; reuse < 2; reuse++)
+		for (int i = 0; i < 2; i++) {
+			l4_ep e = l4_tcp_new(r.h, NULL);
+			assert_int_equal(l4_tcp_set(r.h, e, L4_TCPOPT_REUSEADDR, reuse, r.now), 0);
+			int rc = l4_tcp_bind(r.h, e, &same[i]);
+			if (rc == 0)
+				rc = l4_tcp_listen(r.h, e, 5, r.now);
+			assert_int_equal(rc, L4_EINUSE);
+			assert_int_equal(l4_tcp_close(r.h, e, r.now), 0);
+		}
+	alive(&r, 1, 1);
+	establish_wnd(&r, 5001, 99, true);
+	alive(&r, 1, 1);
+	rig_down(&r);
+}
+
 static uint8_t seed_byte;
 static l4_time start_at;
 
@@ -590,6 +615,7 @@ int main(void)
 		cmocka_unit_test(tcpp_12_checksums_are_verified),
 		cmocka_unit_test(checksums_are_sent),
 		cmocka_unit_test(a_batch_has_one_ack),
+		cmocka_unit_test(a_listener_is_not_replaced),
 		cmocka_unit_test(isns_follow_the_clock),
 		cmocka_unit_test(isns_depend_on_the_secret),
 		cmocka_unit_test(tcpb_07_timestamps_begin_at_random),

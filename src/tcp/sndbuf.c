@@ -214,6 +214,7 @@ void l4_sndbuf_eor(struct l4_tcp *c)
 void l4_sndbuf_ack(struct l4_tcp *c, uint32_t una)
 {
 	struct l4_sndbuf *b = &c->snd;
+	l4_tcp_progress(c, c->ts->now);
 	while (b->n) {
 		struct l4_span *s = span_at(b, 0);
 		if (l4_seq_leq(una, s->seq))

@@ -78,6 +78,8 @@ void *l4_tcp_buf_alloc(struct l4_tcp_stack *ts, size_t size)
 				drop_spare(ts, i);
 		if (fits(ts, size, 0))
 			p = l4_tcp_alloc(ts, size);
+		else
+			l4_tcp_need_room(ts);
 	}
 	if (p)
 		ts->buffer_used += size;
@@ -278,8 +280,10 @@ static int grow_slots(struct l4_tcp_stack *ts)
 
 struct l4_tcp *l4_tcp_conn_new(struct l4_tcp_stack *ts, void *user)
 {
-	if (ts->n_conns >= ts->lim.connections)
+	if (ts->n_conns >= ts->lim.connections) {
+		l4_tcp_need_room(ts);
 		return NULL;
+	}
 	if (ts->free_slot == UINT32_MAX && grow_slots(ts) < 0)
 		return NULL;
 	l4_tcp_park_some(ts);
@@ -771,6 +775,8 @@ void l4_tcp_stack_input_end(struct l4_tcp_stack *ts, l4_time now)
 		c = next;
 	}
 	l4_tcp_park_some(ts);
+	if (ts->room_wanted)
+		l4_tcp_make_room(ts);
 }
 
 /* Whether another pull may find something at once, by what a pull looks for. */
@@ -858,6 +864,8 @@ void l4_tcp_stack_tick(struct l4_tcp_stack *ts, l4_time now)
 	}
 	while ((n = l4_wheel_pop(&ts->req_wheel, ts->now)) != NULL)
 		l4_tcp_req_timer(req_of_wheel(n), ts->now);
+	if (ts->room_wanted)
+		l4_tcp_make_room(ts);
 }
 
 void l4_tcps_counters(const struct l4_tcp_stack *ts, struct l4_tcp_counters *out)

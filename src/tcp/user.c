@@ -340,6 +340,10 @@ static int send_error(struct l4_tcp *c)
 
 static void after_send(struct l4_tcp *c, int flags, l4_time now)
 {
+	if (c->held_by == L4_HELD_IDLE) /* nothing was queued before */
+		c->progress_time = 0;
+	if (!c->progress_time)
+		l4_tcp_progress(c, now);
 	if (c->held_by == L4_HELD_IDLE)
 		l4_tcp_held_by(c, L4_HELD_CWND, now);
 	if (!(flags & L4_SEND_MORE))
