@@ -14,6 +14,7 @@ void l4_ecn_negotiated(struct l4_tcp *c, bool classic, bool accecn, uint8_t syn_
 {
 	c->ecn_ok = classic || accecn;
 	c->accecn_ok = accecn;
+	c->ecn_cwr_seq = c->iss; /* nothing is reduced yet */
 	c->ecn_syn_ect = (uint8_t)(syn_ect + 1);
 	if (accecn) { /* RFC 9768 3.2.1: where the counters start */
 		c->rcv_ce = c->snd_cep = 5;

@@ -62,6 +62,7 @@ static inline void rig_up(struct rig *r, void (*tune)(struct l4_host_config *c))
 	c.tcp.timestamps = false;
 	if (tune)
 		tune(&c);
+	r->now = c.now;
 	assert_int_equal(l4_host_new(&r->h, &c), 0);
 	struct l4_iface_config ic = { .name = "t0" };
 	ic.caps.medium = L4_MEDIUM_IP;

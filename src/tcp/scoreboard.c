@@ -130,6 +130,10 @@ bool l4_sb_reserve(struct l4_tcp *c, uint32_t n)
 	uint32_t cap = c->sb.cap ? c->sb.cap : 8;
 	while (cap - c->sb.n < n && cap < 1u << 30)
 		cap *= 2;
+	/* records are part of what a send buffer may cost: a peer with tiny segments gets fewer of
+	 * them in flight (CVE-2019-11479) */
+	if (cap > 64 && cap > c->sb.cap && (uint64_t)cap * sizeof(struct l4_txseg) > c->sndbuf / 2)
+		return false;
 	return cap == c->sb.cap || resize(c, cap) == 0;
 }
 
