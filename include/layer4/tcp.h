@@ -108,9 +108,9 @@ struct l4_tcp_config {
 	uint32_t notsent_lowat;                          /* bytes; UINT32_MAX */
 	bool probe_octets; /* a zero window is probed with an octet of new data, as RFC 9293 3.8.6.1
 			    * says; off: with an old sequence number and no data, as Linux does */
-	uint32_t somaxconn;           /* upper limit of a backlog; 4096 */
-	uint32_t rst_rate;            /* resets a second, about, that answer segments of no connection;
-				       * 10,000; UINT32_MAX: all */
+	uint32_t somaxconn; /* upper limit of a backlog; 4096 */
+	uint32_t rst_rate;  /* resets a second, about, that answer segments of no connection;
+			     * 10,000; UINT32_MAX: all */
 	uint16_t port_low, port_high; /* ephemeral ports; 32768 and 60999 */
 };
 

@@ -292,6 +292,98 @@ static void a_clock_that_stands_is_an_error(void **state)
 	l4_sim_free(s);
 }
 
+/* --- A stream through bursts of loss ---------------------------------------------------------- */
+
+struct stream {
+	struct l4_sim *s;
+	struct l4_host *h[2];
+	struct l4_link *link;
+	l4_ep out, listener, in;
+	uint64_t got;
+	struct l4_impair normal, dead;
+};
+
+static void pump(void *ctx, struct l4_host *h, const struct l4_event *e, l4_time now)
+{
+	static char buf[65536];
+	struct stream *t = ctx;
+	(void)e;
+	if (h == t->h[0]) {
+		while (l4_tcp_send(h, t->out, buf, sizeof buf, 0, now) > 0)
+			;
+		return;
+	}
+	if (!t->in && (t->in = l4_tcp_accept(h, t->listener, NULL, NULL, now)) < 0)
+		t->in = 0;
+	int64_t n;
+	while (t->in && (n = l4_tcp_recv(h, t->in, buf, sizeof buf, 0, now)) > 0)
+		t->got += (uint64_t)n;
+}
+
+static void cut(void *ctx, l4_time now)
+{
+	struct stream *t = ctx;
+	(void)now;
+	l4_link_impair(t->link, 0, &t->dead);
+}
+
+static void mend(void *ctx, l4_time now)
+{
+	struct stream *t = ctx;
+	(void)now;
+	l4_link_impair(t->link, 0, &t->normal);
+}
+
+/* TCPC-09: the shrew: for 100 ms of every second all is lost. A timeout of a second or more would
+ * meet every burst; what crosses is at least 60 % of what a quiet link carries. */
+static void tcpc_09_bursts_each_second(void **state)
+{
+	(void)state;
+	uint64_t got[2];
+	for (int attack = 0; attack < 2; attack++) {
+		struct stream t = { 0 };
+		struct l4_link_config c = { .medium = L4_MEDIUM_IP };
+		int ifindex[2];
+		assert_int_equal(
+		    l4_impair_parse(&t.normal, "delay=10ms,rate=10mbit,queue=64k", NULL), 0);
+		t.dead = t.normal;
+		t.dead.loss = 1;
+		c.to[0] = t.normal;
+		assert_int_equal(l4_impair_parse(&c.to[1], "delay=10ms", NULL), 0);
+		assert_int_equal(l4_sim_new(&t.s, 7), 0);
+		for (int i = 0; i < 2; i++) {
+			assert_int_equal(l4_sim_add_host(t.s, &t.h[i], NULL), 0);
+			l4_sim_on_event(t.s, t.h[i], pump, &t);
+		}
+		assert_int_equal(l4_sim_connect(t.s, t.h[0], t.h[1], &c, &t.link, ifindex), 0);
+		struct l4_endpoint at = { .port = 80 };
+		for (int i = 0; i < 2; i++) {
+			struct l4_prefix a;
+			assert_int_equal(
+			    l4_prefix_parse(&a, i ? "192.0.2.2/24" : "192.0.2.1/24"), 0);
+			assert_int_equal(
+			    l4_host_add_address(t.h[i], (unsigned)ifindex[i], &a, 0), 0);
+			at.addr = a.addr;
+		}
+		t.listener = l4_tcp_new(t.h[1], NULL);
+		assert_int_equal(l4_tcp_bind(t.h[1], t.listener, &at), 0);
+		assert_int_equal(l4_tcp_listen(t.h[1], t.listener, 4, 0), 0);
+		t.out = l4_tcp_new(t.h[0], NULL);
+		assert_int_equal(l4_tcp_connect(t.h[0], t.out, &at, 0), 0);
+		for (l4_time s = 1; attack && s < 30; s++) {
+			l4_sim_at(t.s, s * L4_SEC, cut, &t);
+			l4_sim_at(t.s, s * L4_SEC + 100 * L4_MSEC, mend, &t);
+		}
+		assert_int_equal(l4_sim_run(t.s, 30 * L4_SEC, false), 0);
+		got[attack] = t.got;
+		l4_sim_free(t.s);
+	}
+	assert_true(got[0] > 30u * 1000 * 1000); /* 10 Mbit/s, nearly */
+	if (got[1] < got[0] * 60 / 100)
+		fail_msg(
+		    "%llu of %llu bytes", (unsigned long long)got[1], (unsigned long long)got[0]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -300,6 +392,7 @@ int main(void)
 		cmocka_unit_test(same_seed_same_run),
 		cmocka_unit_test(a_switch_learns),
 		cmocka_unit_test(a_clock_that_stands_is_an_error),
+		cmocka_unit_test(tcpc_09_bursts_each_second),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

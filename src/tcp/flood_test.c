@@ -86,8 +86,7 @@ static void tcpr_02_stuck_peers_make_room(void **state)
 			r.now += 100 * L4_MSEC;
 		}
 		assert_true(shake(&r, 3000, 5, 1460)); /* half open, but no room beyond */
-		assert_int_equal(
-		    l4_tcp_accept(r.h, r.listener, NULL, NULL, r.now), L4_EAGAIN);
+		assert_int_equal(l4_tcp_accept(r.h, r.listener, NULL, NULL, r.now), L4_EAGAIN);
 		l4_ep e = L4_EAGAIN;
 		for (int i = 0; i < 60 && e < 0; i++) { /* its data comes again and again */
 			wait_for(&r, L4_SEC);
@@ -191,7 +190,8 @@ static void tcpr_05_keyed_hash(void **state)
 	assert_int_equal(l4_host_new(&b.h, &c), 0);
 	uint32_t n = 0;
 	for (uint32_t i = 0; n < N; i++) {
-		struct l4_endpoint local = { .addr = a.us, .port = 80 }, remote = { .addr = a.them };
+		struct l4_endpoint local = { .addr = a.us, .port = 80 },
+				   remote = { .addr = a.them };
 		remote.port = (uint16_t)i;
 		remote.addr.b[14] = (uint8_t)(i >> 16);
 		remote.addr.b[15] = (uint8_t)(i >> 24);
@@ -694,11 +694,9 @@ static void tcpb_06_13_ids_tell_nothing(void **state)
 	uint16_t last = 0;
 	for (int i = 0; i < 2000; i++) {
 		bool busy = i & 1;
-		struct l4_tcp_hdr probe = { .sport = 666,
-			.dport = 9,
-			.seq = 1,
-			.flags = L4_TCPF_SYN,
-			.wnd = 9 };
+		struct l4_tcp_hdr probe = {
+			.sport = 666, .dport = 9, .seq = 1, .flags = L4_TCPF_SYN, .wnd = 9
+		};
 		if (busy) { /* the spoofed event: resets to another address */
 			struct l4_addr them = r.them;
 			r.them.b[15] = 77;
@@ -840,7 +838,11 @@ static void tcps_22_actions_at_every_event(void **state)
 				if (when >= 2)
 					peer(&r, L4_TCPF_ACK | L4_TCPF_FIN, 11, 1, 0);
 				if (then[k])
-					peer(&r, then[k], when == 0 ? 1 : when == 1 ? 11 : 12, 1, 0);
+					peer(&r, then[k],
+					    when == 0   ? 1
+					    : when == 1 ? 11
+							: 12,
+					    1, 0);
 				size_t n = l4_host_events(r.h, ev, 16);
 				for (size_t i = 0; i < n; i++) {
 					if (action == 1)
@@ -851,12 +853,11 @@ static void tcps_22_actions_at_every_event(void **state)
 						(void)l4_tcp_listen(r.h, ev[i].ep, 3, r.now);
 					if (action == 1 || action == 2) {
 						char c;
-						assert_int_equal(l4_tcp_recv(r.h, ev[i].ep, &c, 1,
-								     0, r.now),
+						assert_int_equal(
+						    l4_tcp_recv(r.h, ev[i].ep, &c, 1, 0, r.now),
 						    L4_EBADF);
 						assert_int_equal(
-						    l4_tcp_close(r.h, ev[i].ep, r.now),
-						    L4_EBADF);
+						    l4_tcp_close(r.h, ev[i].ep, r.now), L4_EBADF);
 					}
 				}
 				if (then[k])
@@ -899,8 +900,7 @@ static void tcpp_13_numbers_near_wrap(void **state)
 			peer(&r, L4_TCPF_ACK, 1, 1, 1000);
 			look(&r);
 			assert_int_equal(r.out.ack, r.irs + 10001);
-			assert_int_equal(
-			    l4_tcp_recv(r.h, r.ep, got, sizeof got, 0, r.now), 10000);
+			assert_int_equal(l4_tcp_recv(r.h, r.ep, got, sizeof got, 0, r.now), 10000);
 			for (uint32_t b = 0; b < 10000; b++)
 				assert_int_equal(got[b], (uint8_t)(r.irs + 1 + b));
 			/* out: ten segments, the second lost, the rest SACKed over the edge */
