@@ -209,6 +209,8 @@ l4_time scan_now(void);
 /* Records an answer for a probe; the first answer stands, except that an open port outweighs an
  * ICMP error. Returns whether it was the first. */
 bool scan_job_answer(struct scan_job *j, uint64_t probe, uint8_t reason);
+/* A host answered after the given round trip; the first to say so is kept. Any thread may. */
+void scan_job_heard(struct scan_job *j, uint64_t host, uint8_t reason, l4_time rtt);
 static inline bool scan_job_host_is_down(const struct scan_job *j, uint64_t host)
 {
 	return j->host_down && (j->host_down[host >> 3] >> (host & 7) & 1);

@@ -125,13 +125,10 @@ static void finish(struct conn *c, int fd, uint8_t reason, l4_time now)
 		return;
 	}
 	if (answered) {
-		if (!j->hosts[host])
-			j->hosts[host] = reason;
+		scan_job_heard(j, host, reason, now - a->started);
 		if (a->number == 1)
 			scan_rate_on_rtt(&c->rate, now - a->started);
 		scan_rate_on_answer(&c->rate, a->number);
-		if (j->host_rtt_ms && j->host_rtt_ms[host] == 0)
-			j->host_rtt_ms[host] = (float)((double)(now - a->started) / 1e6);
 		/* Answers make room for more, as a window does. */
 		if (c->open_max < c->open_limit)
 			c->open_max++;

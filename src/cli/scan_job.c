@@ -95,6 +95,18 @@ bool scan_job_answer(struct scan_job *j, uint64_t probe, uint8_t reason)
 	return first;
 }
 
+void scan_job_heard(struct scan_job *j, uint64_t host, uint8_t reason, l4_time rtt)
+{
+	float ms = (float)((double)rtt / 1e6), old = 1;
+	if (!__atomic_load_n(&j->hosts[host], __ATOMIC_RELAXED))
+		__atomic_store_n(&j->hosts[host], reason, __ATOMIC_RELAXED);
+	if (j->host_rtt_ms && rtt) {
+		__atomic_load(&j->host_rtt_ms[host], &old, __ATOMIC_RELAXED);
+		if (!(old > 0))
+			__atomic_store(&j->host_rtt_ms[host], &ms, __ATOMIC_RELAXED);
+	}
+}
+
 void scan_progress(
     const struct scan_job *j, const char *what, uint64_t done, uint64_t all, bool end)
 {

@@ -142,16 +142,14 @@ static void on_answer(struct worker *s, const struct scan_answer *a, l4_time now
 	uint64_t probe = (uint64_t)host * j->n_ports + (uint64_t)port;
 	bool tcp = a->reason == SCAN_R_SYN_ACK || a->reason == SCAN_R_RESET ||
 		   a->reason == SCAN_R_RESET_WINDOW;
-	if (tcp && !__atomic_load_n(&j->hosts[host], __ATOMIC_RELAXED))
-		__atomic_store_n(&j->hosts[host], a->reason, __ATOMIC_RELAXED);
 	l4_time timed = 0;
 	if (probe == s->timed_probe && s->timed_at && a->attempt == 1) {
 		timed = s->timed_at;
 		s->rtt = now - s->timed_at;
-		if (s->index == 0 && j->host_rtt_ms && j->host_rtt_ms[host] == 0)
-			j->host_rtt_ms[host] = (float)((double)(now - s->timed_at) / 1e6);
 		s->timed_at = 0;
 	}
+	if (tcp)
+		scan_job_heard(j, (uint64_t)host, a->reason, timed ? now - timed : 0);
 	if (a->reason == SCAN_R_SYN_ACK && j->has_source) {
 		/* Nobody else will end it: the address is ours alone. */
 		struct scan_group *g = scan_net_group(&s->net, &a->host);
