@@ -142,7 +142,7 @@ static int judge(const struct l4_match *q, uint16_t linktype, const uint8_t *p, 
 	return is ? how : L4_MATCH_NONE;
 }
 
-static void test_rows(void **state)
+static void answers_by_protocol(void **state)
 {
 	uint8_t a[512], b[512];
 	uint16_t la, lb;
@@ -161,7 +161,7 @@ static void test_rows(void **state)
 }
 
 /* Cut anywhere, in memory of just that size, so that a sanitizer sees what reads past it. */
-static void test_cut(void **state)
+static void every_truncation(void **state)
 {
 	uint8_t a[512];
 	uint16_t link;
@@ -185,7 +185,7 @@ static void test_cut(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows),
-		cmocka_unit_test(test_cut) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(answers_by_protocol),
+		cmocka_unit_test(every_truncation) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
