@@ -280,14 +280,13 @@ def replay(tmp):
     """What was captured goes out again as it was, with its gaps."""
     file, again = f"{tmp}/first.pcapng", f"{tmp}/second.pcapng"
     l4("send", "--pcap", file, "--rate", "20", "-c", "6", f"ip(dst={V4})/udp(dport=9)/\"again\"")
-    out, _ = l4("dissect", file, "--fields", "frame.time_relative,udp.dstport")
-    times = [float(line.split()[0]) for line in out.splitlines() if line.split()[-1] == "9"]
     for speed, least, most in (("1", 0.2, 2), ("10", 0.02, 0.2)):
         start = time.monotonic()
         l4("send", "-i", "s1a", "--replay", file, "--speed", speed, "--pcap", again)
         took = time.monotonic() - start
         if not least <= took <= most:
-            lab.fail(f"replay at {speed} times the speed took {took} s of {times}")
+            lab.fail(f"replay at {speed} times the speed took {took} s of 0.25")
+
     def bytes_of(path):
         return [line for line in l4("craft", "--from", path)[0].splitlines() if "again" in line]
 
