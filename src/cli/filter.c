@@ -4,13 +4,14 @@
  *   or   := and { ("||" | "or" | "xor") and }
  *   and  := not { ("&&" | "and") not }
  *   not  := ("!" | "not") not | "(" or ")" | test
- *   test := operand [ op operand | "in" "{" set "}" | "contains" value | "matches" value ]
+ *   test := [ "any" | "all" ] operand [ "&" mask ]
+ *           [ op operand | "in" "{" set "}" | "contains" value | "matches" value ]
  *   operand := field [ "[" slice "]" ] | function "(" operand ")" | literal
  *
  * A field that occurs several times matches if any occurrence does; "!=" asks that none be equal
  * (Wireshark 4), "~=" that one differs. "matches" is PCRE2 without case. Slices are of bytes:
- * [i:n], [i-j], [i], [:n], [i:], negative from the end. Depth and number of nodes are limited, so
- * that a filter from anywhere cannot exhaust the stack. */
+ * [i:n], [i-j], [i], [:n], [i:], negative from the end, several with commas. Depth and number of
+ * nodes are limited, so that a filter from anywhere cannot exhaust the stack. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "cli/filter.h"
 
@@ -22,7 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NODES_MAX = 512, DEPTH_MAX = 64, ROWS_MAX = 16, BYTES_MAX = 512 };
+enum { NODES_MAX = 512, DEPTH_MAX = 64, ROWS_MAX = 16, BYTES_MAX = 512, PARTS_MAX = 8 };
 
 enum op {
 	OP_EXISTS,
@@ -43,7 +44,7 @@ enum op {
 	OP_NOT
 };
 
-enum func { FN_NONE, FN_LEN, FN_COUNT, FN_LOWER, FN_UPPER };
+enum func { FN_NONE, FN_LEN, FN_COUNT, FN_LOWER, FN_UPPER, FN_STRING };
 
 /* A literal, read in all the ways that make sense; which one is used depends on the field. */
 struct value {
@@ -61,8 +62,12 @@ struct operand {
 	const struct l4_field *rows[ROWS_MAX];
 	unsigned n_rows;
 	enum func fn;
-	bool slice, to_end;
-	int from, count;
+	bool slice;
+	unsigned n_parts; /* of the slice: their bytes one after the other */
+	struct part {
+		bool to_end;
+		int from, count;
+	} part[PARTS_MAX];
 };
 
 struct node {
@@ -70,6 +75,9 @@ struct node {
 	struct node *a, *b;  /* and, or, not */
 	struct operand x, y; /* y: the right side is a field as well */
 	bool y_field;
+	bool all;    /* every occurrence must hold, not one of them */
+	bool masked; /* "field & mask == value" */
+	uint64_t mask;
 	struct value *v; /* one, or the set of "in": lower and upper of each */
 	unsigned n_v;
 	pcre2_code *re;
@@ -164,6 +172,24 @@ static bool hex_bytes(const char *s, size_t n, struct value *v)
 	return true;
 }
 
+/* "0011.2233.4455", Cisco's way */
+static bool quad_bytes(const char *s, size_t n, struct value *v)
+{
+	uint32_t k = 0;
+	for (size_t i = 0; i < n; i += 5) {
+		if (n - i < 4 || (n - i > 4 && s[i + 4] != '.') || k + 2 > BYTES_MAX)
+			return false;
+		for (size_t j = i; j < i + 4; j += 2) {
+			char t[3] = { s[j], s[j + 1], 0 };
+			if (!isxdigit((unsigned char)t[0]) || !isxdigit((unsigned char)t[1]))
+				return false;
+			v->bytes[k++] = (uint8_t)strtoul(t, NULL, 16);
+		}
+	}
+	v->n = k;
+	return k >= 4;
+}
+
 static void read_word(const char *s, size_t n, struct value *v)
 {
 	char t[256];
@@ -195,7 +221,7 @@ static void read_word(const char *s, size_t n, struct value *v)
 		v->n = four ? 4 : 16;
 		memcpy(v->bytes, pre.addr.b + (four ? 12 : 0), v->n);
 		v->prefix = (uint8_t)(four ? pre.len - 96 : pre.len);
-	} else if (hex_bytes(t, n, v)) {
+	} else if (hex_bytes(t, n, v) || quad_bytes(t, n, v)) {
 		v->is_bytes = true;
 	}
 }
@@ -285,11 +311,10 @@ static bool field(struct parser *q, struct operand *x)
 	return true;
 }
 
-static bool slice(struct parser *q, struct operand *x)
+static bool slice_part(struct parser *q, struct part *x)
 {
 	char *end;
-	x->slice = true;
-	x->count = 1;
+	*x = (struct part){ .count = 1 };
 	space(q);
 	if (*q->p == ':') {
 		q->p++;
@@ -301,7 +326,7 @@ static bool slice(struct parser *q, struct operand *x)
 		q->p = end;
 		if (*q->p == ':') {
 			q->p++;
-			if (*q->p == ']')
+			if (*q->p == ']' || *q->p == ',')
 				x->to_end = true, end = (char *)(uintptr_t)q->p;
 			else
 				x->count = (int)strtol(q->p, &end, 10);
@@ -311,9 +336,19 @@ static bool slice(struct parser *q, struct operand *x)
 		}
 	}
 	q->p = end;
-	if (!eat(q, "]"))
-		return fail(q, "a slice has no ']'") != NULL;
 	return x->to_end || x->count > 0 || fail(q, "a slice is empty");
+}
+
+static bool slice(struct parser *q, struct operand *x)
+{
+	x->slice = true;
+	do {
+		if (x->n_parts == PARTS_MAX)
+			return fail(q, "a slice has more than %d parts", PARTS_MAX) != NULL;
+		if (!slice_part(q, &x->part[x->n_parts++]))
+			return false;
+	} while (eat(q, ","));
+	return eat(q, "]") || fail(q, "a slice has no ']'");
 }
 
 static bool operand(struct parser *q, struct operand *x)
@@ -322,7 +357,7 @@ static bool operand(struct parser *q, struct operand *x)
 		const char *name;
 		enum func fn;
 	} functions[] = { { "len", FN_LEN }, { "count", FN_COUNT }, { "lower", FN_LOWER },
-		{ "upper", FN_UPPER } };
+		{ "upper", FN_UPPER }, { "string", FN_STRING } };
 	memset(x, 0, sizeof *x);
 	space(q);
 	for (size_t i = 0; i < sizeof functions / sizeof functions[0]; i++) {
@@ -358,6 +393,26 @@ static bool add_value(struct parser *q, struct node *n, const struct value *v)
 	return true;
 }
 
+/* A literal that the field can never be is a slip of who wrote the filter. */
+static bool fits(struct parser *q, const struct node *n, const struct value *v)
+{
+	const struct l4_field *f = n->x.rows[0];
+	enum l4_ftype t = (enum l4_ftype)f->type;
+	if (n->x.slice || n->x.fn != FN_NONE || n->op == OP_CONTAINS || n->op == OP_MATCHES)
+		return true;
+	if (((t >= L4_FT_BOOL && t <= L4_FT_U64) || (t >= L4_FT_I8 && t <= L4_FT_I64) ||
+		t == L4_FT_FRAME) &&
+	    !v->is_num)
+		return fail(q, "%s is a number", f->name) != NULL;
+	if ((t == L4_FT_IP4 || t == L4_FT_IP6) &&
+	    (!v->is_addr || v->n != (t == L4_FT_IP4 ? 4 : 16)))
+		return fail(q, "%s is an IPv%c address", f->name, t == L4_FT_IP4 ? '4' : '6') !=
+		       NULL;
+	if (t == L4_FT_MAC && !v->is_bytes)
+		return fail(q, "%s is a MAC address", f->name) != NULL;
+	return true;
+}
+
 static struct node *set(struct parser *q, struct node *n)
 {
 	n->op = OP_IN;
@@ -370,13 +425,30 @@ static struct node *set(struct parser *q, struct node *n)
 		hi = lo;
 		if (eat(q, "..") && !literal(q, &hi))
 			return NULL;
-		if (!add_value(q, n, &lo) || !add_value(q, n, &hi))
+		if (!fits(q, n, &lo) || !fits(q, n, &hi) || !add_value(q, n, &lo) ||
+		    !add_value(q, n, &hi))
 			return NULL;
 		(void)eat(q, ",");
 		if (!*q->p)
 			return fail(q, "a set has no '}'");
 	}
 	return n;
+}
+
+/* "& mask" behind a field. */
+static bool read_mask(struct parser *q, struct node *n)
+{
+	space(q);
+	if (!(q->p[0] == '&' && q->p[1] != '&' && (q->p++, true)) && !eat(q, "bitwise_and"))
+		return true;
+	struct value v;
+	if (!literal(q, &v))
+		return false;
+	if (!v.is_num)
+		return fail(q, "a mask is a number") != NULL;
+	n->masked = true;
+	n->mask = v.num;
+	return true;
 }
 
 static struct node *test(struct parser *q)
@@ -388,10 +460,12 @@ static struct node *test(struct parser *q)
 		{ "!=", OP_NE }, { "ne", OP_NE }, { "~=", OP_ANY_NE }, { "any_ne", OP_ANY_NE },
 		{ ">=", OP_GE }, { "ge", OP_GE }, { "<=", OP_LE }, { "le", OP_LE }, { ">", OP_GT },
 		{ "gt", OP_GT }, { "<", OP_LT }, { "lt", OP_LT }, { "contains", OP_CONTAINS },
-		{ "matches", OP_MATCHES }, { "~", OP_MATCHES }, { "bitwise_and", OP_BIT } };
+		{ "matches", OP_MATCHES }, { "~", OP_MATCHES } };
 	struct node *n = node(q, OP_EXISTS);
 	if (!n)
 		return NULL;
+	bool any = eat(q, "any");
+	n->all = !any && eat(q, "all");
 	const char *at = q->p;
 	if (!operand(q, &n->x)) {
 		q->p = at;
@@ -406,20 +480,20 @@ static struct node *test(struct parser *q)
 	}
 	if (eat(q, "in"))
 		return set(q, n);
+	if (!read_mask(q, n))
+		return NULL;
 	bool found = false;
 	for (size_t i = 0; i < sizeof ops / sizeof ops[0] && !found; i++)
 		if (eat(q, ops[i].text)) {
 			n->op = ops[i].op;
 			found = true;
 		}
-	space(q);
-	if (!found && q->p[0] == '&' && q->p[1] != '&') {
-		q->p++;
+	if (!found && n->masked)
 		n->op = OP_BIT;
-		found = true;
-	}
 	if (!found)
 		return n;
+	if (n->op == OP_NE && any)
+		n->op = OP_ANY_NE;
 	struct value v;
 	at = q->p;
 	space(q);
@@ -440,6 +514,8 @@ static struct node *test(struct parser *q)
 			n->v[0].num = names->value;
 			break;
 		}
+	if (!fits(q, n, &n->v[0]))
+		return NULL;
 	if (n->op == OP_MATCHES) {
 		int code;
 		PCRE2_SIZE where;
@@ -576,7 +652,7 @@ static void bytes_of(const struct l4_dissected *p, const struct l4_item *i, stru
 	}
 }
 
-static void cut(const struct operand *x, struct got *g)
+static void cut_one(const struct part *x, struct got *g)
 {
 	int from = x->from < 0 ? (int)g->n + x->from : x->from;
 	if (from < 0 || (uint32_t)from > g->n) {
@@ -585,7 +661,30 @@ static void cut(const struct operand *x, struct got *g)
 	}
 	uint32_t left = g->n - (uint32_t)from;
 	g->p += from;
-	g->n = x->to_end || (uint32_t)x->count > left ? (x->to_end ? left : 0) : (uint32_t)x->count;
+	if (x->to_end)
+		g->n = left;
+	else
+		g->n = (uint32_t)x->count > left ? 0 : (uint32_t)x->count;
+}
+
+static void cut(const struct operand *x, struct got *g)
+{
+	if (x->n_parts == 1) {
+		cut_one(&x->part[0], g);
+		return;
+	}
+	uint32_t n = 0;
+	for (unsigned i = 0; i < x->n_parts; i++) {
+		struct got one = { .p = g->p, .n = g->n };
+		cut_one(&x->part[i], &one);
+		if (one.n > BYTES_MAX - n)
+			one.n = BYTES_MAX - n;
+		if (one.n)
+			memcpy(g->buf + n, one.p, one.n);
+		n += one.n;
+	}
+	g->p = g->buf;
+	g->n = n;
 }
 
 static void get(
@@ -614,6 +713,10 @@ static void get(
 		g->u = g->n;
 		g->num = true;
 		g->real = g->neg = false;
+	} else if (x->fn == FN_STRING) {
+		g->n = (uint32_t)l4_item_text(i, (char *)g->buf, sizeof g->buf);
+		g->p = g->buf;
+		g->num = g->real = false;
 	} else if (x->fn == FN_LOWER || x->fn == FN_UPPER) {
 		uint32_t n = g->n < BYTES_MAX ? g->n : BYTES_MAX;
 		for (uint32_t k = 0; k < n; k++)
@@ -729,7 +832,7 @@ static bool one(const struct filter *f, const struct node *n, const struct got *
 	case OP_MATCHES:
 		return g->p && pcre2_match(n->re, g->p, g->n, 0, 0, f->md, NULL) >= 0;
 	case OP_BIT:
-		return (g->num || n->x.slice) && n->v[0].is_num && (g->u & n->v[0].num);
+		return (g->num || n->x.slice) && g->u;
 	case OP_IN:
 		for (unsigned k = 0; k + 1 < n->n_v; k += 2) {
 			int lo, hi;
@@ -769,7 +872,7 @@ static bool two_fields(const struct node *n, const struct l4_dissected *p, const
 			c = sign(g->d<h.d, g->d> h.d);
 		else
 			c = order_bytes(g->p, g->n, h.p, h.n);
-		if (n->op == OP_BIT ? (g->u & h.u) != 0 : holds(n->op, c))
+		if (holds(n->op, c))
 			return true;
 	}
 	return false;
@@ -792,9 +895,20 @@ static bool eval_test(const struct filter *f, const struct node *n, const struct
 				return true;
 			continue;
 		}
-		if (n->y_field ? two_fields(n, p, &g) : one(f, n, &g))
+		if (n->masked) {
+			g.u &= n->mask;
+			g.num = g.num || n->x.slice;
+		}
+		bool held = n->y_field ? two_fields(n, p, &g) : one(f, n, &g);
+		if (n->all && n->op != OP_NE) {
+			if (!held)
+				return false;
+		} else if (held) {
 			return n->op != OP_NE;
+		}
 	}
+	if (n->all && n->op != OP_NE && n->x.fn != FN_COUNT)
+		return count;
 	if (n->x.fn == FN_COUNT && n->n_v) {
 		struct got g = { .num = true, .u = count };
 		return one(f, n, &g) != (n->op == OP_NE);

@@ -73,7 +73,7 @@ struct l4_conv {
 	uint32_t id; /* number of the stream */
 	uint32_t first_frame;
 	l4_time first_ts, last_ts;
-	l4_time syn_ts, first_rtt; /* ns; 0: not known */
+	l4_time syn_ts, first_rtt; /* ns; 0: not known; UDP: syn_ts is of the last with bytes */
 	bool first_is_lo;          /* the first packet came from lo */
 	bool server_is_lo;         /* who answered, if known (port or SYN) */
 	bool mptcp;

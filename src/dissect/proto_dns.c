@@ -218,6 +218,7 @@ struct l4_dns_pending {
 struct name {
 	char *text;
 	uint32_t len;
+	uint32_t raw; /* length without escapes */
 	uint32_t labels;
 	uint32_t used; /* bytes at its place in the message */
 	bool bad;
@@ -274,7 +275,7 @@ static struct name read_name(struct l4_dissect *d, struct l4_view v, uint32_t at
 				n.text = dis_alloc(d, sizeof loop);
 				if (n.text)
 					memcpy(n.text, loop, sizeof loop);
-				n.len = sizeof loop - 1;
+				n.raw = n.len = sizeof loop - 1;
 				return n;
 			}
 			pos = to;
@@ -291,8 +292,11 @@ static struct name read_name(struct l4_dissect *d, struct l4_view v, uint32_t at
 			return n;
 		}
 		if (o + c + 2 < NAME_TEXT_MAX) {
-			if (o)
+			if (o) {
 				buf[o++] = '.';
+				n.raw++;
+			}
+			n.raw += c;
 			o += label_text(buf + o, NAME_TEXT_MAX - 2 - o, v.p + pos + 1, c);
 		}
 		n.labels++;
@@ -300,8 +304,10 @@ static struct name read_name(struct l4_dissect *d, struct l4_view v, uint32_t at
 	}
 	static const char root[] = "<Root>";
 	n.len = o ? o : sizeof root - 1;
-	if (!o)
+	if (!o) {
 		n.labels = 1;
+		n.raw = n.len;
+	}
 	n.text = dis_alloc(d, n.len + 1);
 	if (!n.text) {
 		n.bad = true;
@@ -337,7 +343,7 @@ static uint32_t question(struct l4_dissect *d, struct l4_view v, uint32_t at, bo
 	uint16_t type = l4_get_u16(q), class = l4_get_u16(q + 2);
 	dis_title(d, v.p + at, n.used + 4, "Question: %.*s", (int)n.len, n.text);
 	put_name(d, QRY_NAME, v.p + at, &n);
-	dis_u(d, QRY_NAME_LEN, NULL, 0, n.len);
+	dis_u(d, QRY_NAME_LEN, NULL, 0, n.raw);
 	dis_u(d, LABELS, NULL, 0, n.labels);
 	dis_u(d, QRY_TYPE, q, 2, type);
 	if (mdns) {

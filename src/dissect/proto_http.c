@@ -296,7 +296,7 @@ static void put_fields(struct l4_dissect *d, const uint8_t *p, const struct msg 
 		for (unsigned r = H_HOST; r <= H_FORWARDED; r++)
 			if (same_word(s, (uint32_t)(colon - s), fields[r].label)) {
 				dis_s(d, r, s, whole, v, (uint32_t)(e - v));
-				if (r == H_CONTENT_LENGTH && m->has_length)
+				if (r == H_CONTENT_LENGTH && v < e && *v >= '0' && *v <= '9')
 					dis_u(d, CONTENT_LENGTH, NULL, 0, m->length);
 			}
 		s = nl + 1;

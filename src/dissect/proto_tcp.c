@@ -622,8 +622,12 @@ static void dissect_tcp(struct l4_dissect *d, struct l4_view v)
 	}
 	if (d->w_any)
 		put_header(d, v, &t, c, fwd);
-	if (!dis_has(d, v, 20))
+	if (v.cap < 20) {
+		if (v.cap >= 18)
+			put_checksum(d, v);
+		dis_short(d, v, 20);
 		return;
+	}
 	if (d->w_any)
 		put_checksum(d, v);
 	if (t.hlen > 20) {

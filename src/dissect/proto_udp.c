@@ -64,8 +64,10 @@ static struct l4_conv *stream(struct l4_dissect *d, uint32_t bytes, l4_time *pre
 		if (!c)
 			return NULL;
 		c->id = d->udp_streams++;
+		c->syn_ts = c->first_ts;
 	}
-	*prev = c->last_ts;
+	/* Empty datagrams do not count for the times, as Wireshark has it. */
+	*prev = c->syn_ts;
 	dis_u(d, STREAM, NULL, 0, c->id);
 	if (!d->quoted) {
 		struct l4_conv_sent *sent = &c->sent[!lo];
@@ -75,6 +77,8 @@ static struct l4_conv *stream(struct l4_dissect *d, uint32_t bytes, l4_time *pre
 		d->out.stream = c->id;
 		d->out.stream_proto = 17;
 		c->last_ts = d->out.cap->ts;
+		if (bytes)
+			c->syn_ts = d->out.cap->ts;
 	}
 	return c;
 }

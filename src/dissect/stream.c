@@ -207,7 +207,8 @@ static void continue_record(struct l4_dissect *d, uint8_t id, struct l4_view v,
 	/* The bytes that end the message; what follows them is a message of its own. */
 	if (r->need < STREAM_UNTIL_FIN && r->have + part > r->need)
 		part = r->need - r->have;
-	if (v.cap < v.len || (part && !append(d, r, v.p, part))) {
+	/* A FIN without bytes counts as one of the segments. */
+	if (v.cap < v.len || !append(d, r, v.p, part)) {
 		release(p, f);
 		run(d, id, v, t, NULL, 0);
 		return;
