@@ -663,6 +663,9 @@ static void message(struct l4_dissect *d, struct l4_view v, bool mdns, uint32_t 
 {
 	const uint8_t *h = v.p;
 	if (!dis_has(d, v, 12)) {
+		if (titled && v.cap >= 4)
+			dis_text(d, &d->items[titled - 1], "%s (%s)",
+			    l4_dissectors[d->cur]->proto.title, h[2] >> 7 ? "response" : "query");
 		dis_fixed(d, v, ID, ID);
 		if (v.cap >= 4)
 			put_flags(d, h + 2);
@@ -709,6 +712,12 @@ static uint32_t own_item(const struct l4_dissect *d)
 static void dissect_dns(struct l4_dissect *d, struct l4_view v)
 {
 	if (d->ip_proto != 6) {
+		/* The number is not looked at before the flags are there. */
+		if (v.cap < 4) {
+			dis_mark(d, PROTO_dns, v);
+			dis_short(d, v, 12);
+			return;
+		}
 		dis_layer(d, v, 12);
 		col_proto(d, "DNS");
 		message(d, v, false, own_item(d));

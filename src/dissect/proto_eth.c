@@ -116,9 +116,15 @@ static void trailer(struct l4_dissect *d, struct l4_view v, uint32_t used, bool 
 
 static void dissect_eth(struct l4_dissect *d, struct l4_view v)
 {
+	/* The addresses are not looked at before the type is there. */
 	if (!dis_has(d, v, 14)) {
-		dis_layer(d, v, 14);
-		dis_fixed(d, v, DST, IG2);
+		dis_mark(d, PROTO_eth, v);
+		if (v.cap >= 12) {
+			dis_net(d, L4_AK_MAC, v.p + 6, v.p);
+			col_proto(d, "Ethernet");
+		} else if (v.cap >= 6) {
+			col_proto(d, "Ethernet");
+		}
 		return;
 	}
 	const uint8_t *h = v.p;

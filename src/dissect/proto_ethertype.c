@@ -4,7 +4,7 @@
 #include "dissect/link.h"
 
 const struct l4_value l4_checksum_status[] = { { 0, "Bad" }, { 1, "Good" }, { 2, "Unverified" },
-	{ 3, "Not present" }, { 0, NULL } };
+	{ 3, "Not present" }, { 4, "Illegal" }, { 0, NULL } };
 
 static const struct l4_field fields[] = { ROW0("ethertype", "EtherType", 0) };
 

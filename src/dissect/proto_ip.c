@@ -139,6 +139,37 @@ static void put_header(struct l4_dissect *d, struct l4_view v, uint32_t len, boo
 	host(d, HOST2, h + 16);
 }
 
+/* What is there of a header that the packet ends in. */
+static void cut_header(struct l4_dissect *d, struct l4_view v)
+{
+	const uint8_t *h = v.p;
+	if (v.cap >= 16) {
+		char *o = dis_title_room(d);
+		if (o)
+			*fmt_ip4(fmt_str(o, "Internet Protocol Version 4, Src: "), h + 12) = 0;
+	}
+	dis_fixed(d, v, VERSION, VERSION);
+	dis_u(d, HDR_LEN, h, 1, (h[0] & 15u) * 4);
+	if (!dis_fixed(d, v, DSFIELD, LEN))
+		return;
+	if (v.cap >= 4 && l4_get_u16(h + 2) > v.len)
+		dis_expert(d, BOGUS_LEN);
+	dis_fixed(d, v, ID, ID);
+	if (v.cap >= 8)
+		dis_fixed(d, v, FLAGS, CHECKSUM);
+	if (v.cap >= 12)
+		dis_u(d, CHECKSUM_STATUS, NULL, 0, 2);
+	if (v.cap < 16)
+		return;
+	dis_fixed(d, v, SRC, ADDR1);
+	host(d, SRC_HOST, h + 12);
+	host(d, HOST1, h + 12);
+	if (cols(d)) {
+		d->out.src_kind = L4_AK_IP4;
+		d->out.src = h + 12;
+	}
+}
+
 static void show_fragment(struct l4_dissect *d, const uint8_t *h, struct l4_view v)
 {
 	if (cols(d)) {
@@ -158,11 +189,13 @@ static void dissect_ip(struct l4_dissect *d, struct l4_view v)
 		return;
 	}
 	uint32_t layer = d->out.n_layers;
-	dis_layer(d, v, 20);
 	col_proto(d, "IPv4");
 	col_clear(d);
-	if (!dis_has(d, v, 1))
+	if (!dis_has(d, v, 1)) {
+		dis_mark(d, PROTO_ip, v);
 		return;
+	}
+	dis_layer(d, v, 20);
 	const uint8_t *h = v.p;
 	uint32_t hlen = (h[0] & 15u) * 4;
 	if (h[0] >> 4 != 4) {
@@ -181,9 +214,7 @@ static void dissect_ip(struct l4_dissect *d, struct l4_view v)
 		return;
 	}
 	if (v.cap < 20) {
-		dis_fixed(d, v, VERSION, VERSION);
-		dis_u(d, HDR_LEN, h, 1, hlen);
-		dis_fixed(d, v, DSFIELD, ADDR2);
+		cut_header(d, v);
 		dis_short(d, v, 20);
 		return;
 	}

@@ -105,6 +105,28 @@ static void put_header(struct l4_dissect *d, struct l4_view v)
 	slaac(d, DST_SLAAC, SLAAC2, h + 24);
 }
 
+/* What is there of a header that the packet ends in; the first eight bytes are read four at a
+ * time. */
+static void cut_header(struct l4_dissect *d, struct l4_view v)
+{
+	dis_fixed(d, v, VERSION, VERSION);
+	if (v.cap < 4)
+		return;
+	if (v.cap < 7) {
+		dis_fixed(d, view_cut(v, 4), VERSION + 1, ADDR2);
+		return;
+	}
+	dis_fixed(d, v, VERSION + 1, ADDR1);
+	if (v.cap < 24)
+		return;
+	host(d, SRC_HOST, v.p + 8);
+	host(d, HOST1, v.p + 8);
+	if (cols(d)) {
+		d->out.src_kind = L4_AK_IP6;
+		d->out.src = v.p + 8;
+	}
+}
+
 static void dissect_ipv6(struct l4_dissect *d, struct l4_view v)
 {
 	dis_layer(d, v, 40);
@@ -121,7 +143,7 @@ static void dissect_ipv6(struct l4_dissect *d, struct l4_view v)
 		return;
 	}
 	if (v.cap < 40) {
-		dis_fixed(d, v, VERSION, ADDR2);
+		cut_header(d, v);
 		dis_short(d, v, 40);
 		return;
 	}

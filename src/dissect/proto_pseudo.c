@@ -9,7 +9,7 @@ static const struct l4_field nflog_fields[] = {
 	[N_VERSION] = ROW("nflog.version", "Version", U8, DEC, AT(8, 8)),
 	[N_RES] = ROW("nflog.res_id", "Resource ID", U16, DEC, AT(16, 16)),
 	[N_LEN] = ROW("nflog.tlv_length", "Length", U16, DEC, .depth = 1),
-	[N_TYPE] = ROW("nflog.tlv_type", "Type", U16, HEX, .depth = 1),
+	[N_TYPE] = ROW("nflog.tlv_type", "Type", U16, DEC, .depth = 1),
 };
 
 static void dissect_nflog(struct l4_dissect *d, struct l4_view v)

@@ -543,7 +543,7 @@ static void info_start(struct l4_dissect *d, const struct l4_tcp_hdr *t,
 static void short_header(struct l4_dissect *d, struct l4_view v)
 {
 	/* ICMP quotes at least eight bytes: ports and sequence number. */
-	char *o = v.cap >= 4 ? dis_title_room(d) : NULL;
+	char *o = dis_title_room(d);
 	if (o) {
 		o = fmt_dec(
 		    fmt_str(o, "Transmission Control Protocol, Src Port: "), l4_get_u16(v.p));
@@ -568,6 +568,11 @@ static void short_header(struct l4_dissect *d, struct l4_view v)
 static void dissect_tcp(struct l4_dissect *d, struct l4_view v)
 {
 	uint32_t layer = d->out.n_layers;
+	if (v.cap < 4) {
+		dis_mark(d, PROTO_tcp, v);
+		dis_short(d, v, 20);
+		return;
+	}
 	dis_layer(d, v, 20);
 	col_proto(d, "TCP");
 	col_clear(d);
@@ -625,6 +630,9 @@ static void dissect_tcp(struct l4_dissect *d, struct l4_view v)
 	if (v.cap < 20) {
 		if (v.cap >= 18)
 			put_checksum(d, v);
+		/* Numbers and flags are there: the segment counts. */
+		if (c && !d->quoted && t.have_seglen)
+			l4_tcp_analyse(d, &t, fwd, rev, c, &ta);
 		dis_short(d, v, 20);
 		return;
 	}
@@ -633,8 +641,11 @@ static void dissect_tcp(struct l4_dissect *d, struct l4_view v)
 	if (t.hlen > 20) {
 		dis_layer_len(d, layer, t.hlen);
 		dis_tcp_options(d, v, &t, TCP_OPTION_FIRST);
-		if (!dis_has(d, v, t.hlen))
+		if (!dis_has(d, v, t.hlen)) {
+			if (c && !d->quoted && t.have_seglen)
+				l4_tcp_analyse(d, &t, fwd, rev, c, &ta);
 			return;
+		}
 	}
 	if (c && !d->quoted) {
 		settle_scale(&t, fwd, rev);

@@ -95,7 +95,7 @@ static void put_times(struct l4_dissect *d, const struct l4_conv *c, l4_time pre
 static unsigned checksum_status(struct l4_dissect *d, struct l4_view v, uint32_t len)
 {
 	if (!l4_get_u16(v.p + 6))
-		return 3;
+		return d->net_src.kind == L4_AK_IP6 ? 4 : 3;
 	if (!d->cfg.check_checksums || v.cap < len || d->fragment || d->quoted)
 		return 2;
 	return l4_link_csum_pseudo(d, v.p, len, 17) == 0;
@@ -112,20 +112,19 @@ static void payload(struct l4_dissect *d, struct l4_view next)
 		dis_data(d, next);
 }
 
-static void dissect_udp(struct l4_dissect *d, struct l4_view v)
+/* Ports, as far as the header is there. False: not even those. */
+static bool ports(struct l4_dissect *d, struct l4_view v)
 {
+	if (v.cap < 4) {
+		dis_mark(d, PROTO_udp, v);
+		dis_short(d, v, 8);
+		return false;
+	}
 	dis_layer(d, v, 8);
 	col_proto(d, "UDP");
 	col_clear(d);
-	if (v.cap < 8) {
-		dis_fixed(d, v, SRCPORT, CHECKSUM);
-		dis_short(d, v, 8);
-		return;
-	}
-	const uint8_t *h = v.p;
-	uint32_t len = l4_get_u16(h + 4);
-	d->sport = l4_get_u16(h);
-	d->dport = l4_get_u16(h + 2);
+	d->sport = l4_get_u16(v.p);
+	d->dport = l4_get_u16(v.p + 2);
 	if (cols(d)) {
 		col_dec(d, d->sport);
 		col_str(d, " → ");
@@ -137,6 +136,21 @@ static void dissect_udp(struct l4_dissect *d, struct l4_view v)
 		*fmt_dec(fmt_str(o, ", Dst Port: "), d->dport) = 0;
 	}
 	dis_fixed(d, v, SRCPORT, LENGTH);
+	return true;
+}
+
+static void dissect_udp(struct l4_dissect *d, struct l4_view v)
+{
+	if (!ports(d, v))
+		return;
+	const uint8_t *h = v.p;
+	if (v.cap < 8) {
+		if (v.cap >= 6 && l4_get_u16(h + 4) > v.len && !d->fragment && !d->quoted)
+			dis_expert(d, LENGTH_BAD);
+		dis_short(d, v, 8);
+		return;
+	}
+	uint32_t len = l4_get_u16(h + 4);
 	bool jumbo = len == 0 && d->net_src.kind == L4_AK_IP6; /* RFC 2675 4 */
 	if (jumbo)
 		len = v.len;
@@ -164,16 +178,19 @@ static void dissect_udp(struct l4_dissect *d, struct l4_view v)
 		dis_u(d, CHECKSUM_STATUS, NULL, 0, status);
 		if (status == 0)
 			dis_expert(d, CHECKSUM_BAD);
-		if (status == 3 && d->net_src.kind == L4_AK_IP6)
+		if (status == 4)
 			dis_expert(d, CHECKSUM_ZERO);
 		c = stream(d, len - 8, &prev);
 	}
 	struct l4_view next = view_skip(all, 8);
 	if (next.cap)
 		dis_p(d, PAYLOAD, next.p, next.cap);
-	if (c && !d->quoted && next.len)
+	if (c && !d->quoted && len > 8)
 		put_times(d, c, prev);
-	payload(d, next);
+	if (next.len && !next.cap)
+		dis_short(d, next, 1);
+	else
+		payload(d, next);
 }
 
 static const struct l4_binding bindings[] = { { "ip.proto", 17 }, { NULL, 0 } };

@@ -204,22 +204,23 @@ bool dis_tcp_options(struct l4_dissect *d, struct l4_view v, struct l4_tcp_hdr *
 			break;
 		}
 		uint8_t len = one ? 1 : o[1];
-		if (len > end - at && end < t->hlen)
-			break; /* the capture ends in it */
-		bool bad = len < (one ? 1 : 2) || len > end - at;
-		if (k)
-			dis_p(d, first + k->row, o, bad ? 1 : len);
-		else if (o[0] == 30)
-			dis_title(d, o, bad ? 1 : len, "Multipath TCP");
-		else
-			dis_p(d, first + OPT_UNKNOWN, o, bad ? 1 : len);
-		dis_u(d, first + OPTION_KIND, o, 1, o[0]);
-		if (!one)
-			dis_u(d, first + OPTION_LEN, o + 1, 1, len);
-		if (bad) {
+		/* A length that cannot be ends the list, and its option is none. */
+		if (len < (one ? 1 : 2) || len > t->hlen - at) {
 			dis_expert(d, first + OPT_LEN_INVALID);
 			break;
 		}
+		uint32_t there = len < end - at ? len : end - at;
+		if (k)
+			dis_p(d, first + k->row, o, there);
+		else if (o[0] == 30)
+			dis_title(d, o, there, "Multipath TCP");
+		else
+			dis_p(d, first + OPT_UNKNOWN, o, there);
+		dis_u(d, first + OPTION_KIND, o, 1, o[0]);
+		if (!one)
+			dis_u(d, first + OPTION_LEN, o + 1, 1, len);
+		if (there < len || (o[0] == 0 && at + 1 < end && o[1]))
+			break; /* the capture, or the list, ends here */
 		if (k && (len < k->min || len > k->max))
 			dis_expert(d, first + OPT_LEN_INVALID);
 		else if (k)
