@@ -54,6 +54,23 @@ static void test_never_above_the_limit(void **state)
 	assert_true(sent <= 2010 && sent > 1900);
 }
 
+/* A machine that can send 200 in a millisecond: the rate stays near what is really sent, so that a
+ * loss that comes later is answered at once and not after ten halvings. */
+static void test_not_far_above_what_is_sent(void **state)
+{
+	struct scan_rate r;
+	l4_time now = 0;
+	(void)state;
+	scan_rate_init(&r, 0, 12, 0, now);
+	for (int i = 0; i < 1000; i++) {
+		now += L4_MSEC;
+		unsigned sent = scan_rate_take(&r, now, 200);
+		scan_rate_on_answers(&r, sent, 0);
+		scan_rate_update(&r, now);
+	}
+	assert_true(r.rate >= 200000 && r.rate <= 800000);
+}
+
 static void test_falls_to_the_bottleneck(void **state)
 {
 	struct scan_rate r;
@@ -140,6 +157,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_rises_to_the_limit),
 		cmocka_unit_test(test_never_above_the_limit),
+		cmocka_unit_test(test_not_far_above_what_is_sent),
 		cmocka_unit_test(test_falls_to_the_bottleneck),
 		cmocka_unit_test(test_random_loss_does_not_stop_it),
 		cmocka_unit_test(test_own_drops_cut),
