@@ -8,7 +8,7 @@
  *   time-wait                                the same with 100,000 records in TIME-WAIT before
  *   rr                                       64 B requests and answers per second
  *   floor-1500 floor-64k                     bytes per second of two copies with their checksums
- *   idle half-open time-wait-bytes           bytes of memory for one of 1,000,000 */
+ *   idle time-wait-bytes                     bytes of memory for one of 1,000,000 */
 #include <layer4/layer4.h>
 
 #include <inttypes.h>
@@ -66,7 +66,7 @@ static void make_hosts(uint32_t window, uint32_t conns)
 		c.tcp.port_high = 65535;
 		c.limits.connections = conns + 16;
 		c.limits.half_open = conns + 16;
-		c.limits.time_wait = conns > 200000 ? conns : 200000;
+		c.limits.time_wait = conns + 4096 > 200000 ? conns + 4096 : 200000;
 		c.limits.buffer_bytes = 1u << 30;
 		c.limits.addresses = ADDRESSES + 2;
 		c.now = clock_now();
@@ -354,6 +354,35 @@ static double idle_bytes(uint32_t n)
 	return (resident() - before) / n / 2;
 }
 
+/* Bytes for one record in TIME-WAIT, which the client keeps: every other process memory is used
+ * again by connections that follow each other, and is there after the first few. */
+static double time_wait_bytes(uint32_t n)
+{
+	addresses = ADDRESSES;
+	make_hosts(65536, n);
+	l4_ep l = listen_on(80);
+	double before = 0;
+	const uint32_t warm = 2048;
+	for (uint32_t i = 0; i < n + warm; i++) {
+		if (i == warm)
+			before = resident();
+		l4_ep c = dial(80, (uint8_t)(i / 50000)), s;
+		pump(20);
+		s = l4_tcp_accept(host[1], l, NULL, NULL, clock_now());
+		l4_tcp_close(host[0], c, clock_now());
+		pump(20);
+		l4_tcp_close(host[1], s, clock_now());
+		pump(20);
+		drain_events(0);
+		drain_events(1);
+	}
+	struct l4_tcp_counters k;
+	l4_tcp_counters(host[0], &k);
+	if (k.time_wait < n)
+		die("time-wait", L4_ESTATE);
+	return (resident() - before) / n;
+}
+
 int main(int argc, char **argv)
 {
 	const char *mode = argc > 1 ? argv[1] : "";
@@ -379,6 +408,8 @@ int main(int argc, char **argv)
 		r = floor_copies(65536, s);
 	else if (!strcmp(mode, "idle"))
 		r = idle_bytes(argc > 2 ? (uint32_t)atoi(argv[2]) : 1000000);
+	else if (!strcmp(mode, "time-wait-bytes"))
+		r = time_wait_bytes(argc > 2 ? (uint32_t)atoi(argv[2]) : 1000000);
 	else {
 		fprintf(stderr, "Usage: memory_l4 MODE [SECONDS]\n");
 		return 2;

@@ -492,22 +492,26 @@ struct l4_tcp_req {
 	struct l4_path path;
 };
 
-/* TIME-WAIT: what is left of a connection for 2 MSL (RFC 9293 3.6.1). First in, first out. */
+/* TIME-WAIT: what is left of a connection for 2 MSL (RFC 9293 3.6.1). First in, first out. 64
+ * bytes: many of them stand by while others come and go. Times are in milliseconds and wrap; h.flow
+ * holds the TOS and flags (timewait.c). */
 struct l4_tcp_tw {
 	struct l4_hnode h;
-	struct l4_tcp_stack *ts;
-	struct l4_endpoint local, remote;
-	struct l4_tcp_tw *next, *prev;
-	l4_time expire;
-	l4_time ts_recent_time;
+	union {
+		uint8_t v4[2][4];   /* local, remote */
+		struct l4_addr *v6; /* both, elsewhere */
+	} addr;
+	uint16_t local_port, remote_port;
+	uint16_t ifindex;          /* of link-local addresses */
+	uint16_t wnd;              /* as in the header */
+	uint32_t next, prev;       /* by expiry: indices of records */
+	uint32_t start_ms, ack_ms; /* began (rounded up); last answered */
 	uint32_t snd_nxt, rcv_nxt;
 	uint32_t ts_recent, ts_offset;
-	uint32_t rcv_wnd;
-	bool ts_ok;
-	uint8_t rcv_wscale;
-	uint8_t tos;
-	l4_time last_ack_time;
 };
+static_assert(sizeof(struct l4_tcp_tw) == 64, "a cache line");
+#define L4_TW_NONE UINT32_MAX
+#define L4_TW_SLAB 64u /* records that are allocated at once */
 
 struct l4_listener {
 	uint32_t backlog;
@@ -580,7 +584,9 @@ struct l4_tcp_stack {
 	struct l4_tcp *bind_bucket[L4_PORT_BUCKETS];
 	struct l4_tcp_flow flow[1 << L4_TCP_FLOW_BITS];
 
-	struct l4_tcp_tw *tw_head, *tw_tail;
+	uint32_t tw_head, tw_tail, tw_free; /* indices of records */
+	struct l4_tcp_tw **tw_slab;
+	uint32_t n_tw_slabs, cap_tw_slabs;
 	uint32_t n_tw;
 	struct l4_wheel_node tw_wheel;
 	uint32_t n_req;
@@ -822,7 +828,15 @@ uint32_t l4_cookie_make(struct l4_tcp_stack *ts, const struct l4_seg *s, uint16_
 /* The MSS of the SYN when the ACK proves a cookie, else 0. */
 uint16_t l4_cookie_check(struct l4_tcp_stack *ts, const struct l4_seg *s, l4_time now);
 int l4_tcp_enter_time_wait(struct l4_tcp *c, l4_time now);
-void l4_tcp_tw_input(struct l4_tcp_tw *t, const struct l4_seg *s, l4_time now);
+void l4_tcp_tw_input(
+    struct l4_tcp_stack *ts, struct l4_tcp_tw *t, const struct l4_seg *s, l4_time now);
+void l4_tcp_tw_init(struct l4_tcp_stack *ts);
+void l4_tcp_tw_fini(struct l4_tcp_stack *ts); /* when no record is left */
+void l4_tcp_tw_ends(
+    const struct l4_tcp_tw *t, struct l4_endpoint *local, struct l4_endpoint *remote);
+/* Whether a new connection may take its place (RFC 9293 3.6.1, RFC 6191 2): a second later its
+ * timestamps tell old from new. */
+bool l4_tcp_tw_reusable(const struct l4_tcp_stack *ts, const struct l4_tcp_tw *t, l4_time now);
 void l4_tcp_tw_free(struct l4_tcp_stack *ts, struct l4_tcp_tw *t);
 void l4_tcp_tw_expire(struct l4_tcp_stack *ts, l4_time now);
 uint32_t l4_tcp_isn(struct l4_tcp_stack *ts, const struct l4_endpoint *local,

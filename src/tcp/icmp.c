@@ -74,8 +74,11 @@ void l4_tcp_stack_address_gone(struct l4_tcp_stack *ts, const struct l4_addr *a,
 	for (uint32_t i = 0; i < ts->n_buckets; i++)
 		for (struct l4_hnode *n = ts->bucket[i], *next; n; n = next) {
 			next = n->next;
-			if (n->kind == L4_H_TW &&
-			    l4_addr_eq(&((struct l4_tcp_tw *)(void *)n)->local.addr, a))
+			struct l4_endpoint local, remote;
+			if (n->kind != L4_H_TW)
+				continue;
+			l4_tcp_tw_ends((struct l4_tcp_tw *)(void *)n, &local, &remote);
+			if (l4_addr_eq(&local.addr, a))
 				l4_tcp_tw_free(ts, (struct l4_tcp_tw *)(void *)n);
 		}
 }

@@ -54,8 +54,7 @@ int l4_tcp_pick_port(struct l4_tcp_stack *ts, struct l4_tcp *c, l4_time now)
 			return 0;
 		if (h->kind == L4_H_TW && ts->cfg.tw_reuse) {
 			struct l4_tcp_tw *t = (struct l4_tcp_tw *)(void *)h;
-			/* RFC 6191 2: a second later its timestamps tell old from new */
-			if (t->ts_ok && now - t->ts_recent_time > L4_SEC) {
+			if (l4_tcp_tw_reusable(ts, t, now)) {
 				c->iss = t->snd_nxt + 65536;
 				l4_tcp_tw_free(ts, t);
 				ts->ctr.time_wait_recycled++;

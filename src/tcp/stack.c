@@ -162,9 +162,7 @@ static void node_ends(
 		*remote = &((const struct l4_tcp_req *)(const void *)n)->remote;
 		break;
 	case L4_H_TW:
-		*local = &((const struct l4_tcp_tw *)(const void *)n)->local;
-		*remote = &((const struct l4_tcp_tw *)(const void *)n)->remote;
-		break;
+		break; /* written another way */
 	case L4_H_PARKED:
 		l4_tcp_park_ends(n, local, remote);
 		break;
@@ -177,8 +175,14 @@ struct l4_hnode *l4_tcp_find_node(
 	uint32_t hash = l4_tcp_hash(ts, local, remote);
 	for (struct l4_hnode *n = ts->bucket[hash & (ts->n_buckets - 1)]; n; n = n->next) {
 		const struct l4_endpoint *l = NULL, *r = NULL;
+		struct l4_endpoint tw[2];
 		if (n->hash != hash)
 			continue;
+		if (n->kind == L4_H_TW) {
+			l4_tcp_tw_ends((const struct l4_tcp_tw *)(const void *)n, &tw[0], &tw[1]);
+			l = &tw[0];
+			r = &tw[1];
+		}
 		node_ends(n, &l, &r);
 		if (same_end(l, local) && same_end(r, remote))
 			return n;
@@ -236,7 +240,7 @@ void l4_tcp_hash_del(struct l4_tcp_stack *ts, struct l4_hnode *n)
 		p = &(*p)->next;
 	*p = n->next;
 	n->hashed = false;
-	if (n->flow) {
+	if (n->flow && n->kind == L4_H_CONN) {
 		ts->flow[n->flow - 1].c = NULL;
 		n->flow = 0;
 	}
@@ -605,6 +609,7 @@ int l4_tcp_stack_new(struct l4_tcp_stack **out, const struct l4_tcp_env *env,
 	memset(ts->bucket, 0, BUCKETS_MIN * sizeof *ts->bucket);
 	l4_wheel_init(&ts->wheel, now);
 	l4_wheel_init(&ts->req_wheel, now);
+	l4_tcp_tw_init(ts);
 	*out = ts;
 	return 0;
 }
@@ -636,6 +641,7 @@ void l4_tcp_stack_free(struct l4_tcp_stack *ts)
 	for (uint32_t i = 0; i < ts->n_slots; i++)
 		if (ts->slot[i].c)
 			l4_tcp_conn_free(ts->slot[i].c);
+	l4_tcp_tw_fini(ts);
 	while (ts->reserve)
 		l4_tcp_free(ts, l4_tcp_conn_alloc(ts), sizeof(struct l4_tcp));
 	l4_tcp_free(ts, ts->pattern, sizeof *ts->pattern);
@@ -736,7 +742,7 @@ void l4_tcp_stack_input(struct l4_tcp_stack *ts, const struct l4_seg *s, l4_time
 			l4_tcp_req_input((struct l4_tcp_req *)(void *)n, s, ts->now);
 			return;
 		case L4_H_TW:
-			l4_tcp_tw_input((struct l4_tcp_tw *)(void *)n, s, ts->now);
+			l4_tcp_tw_input(ts, (struct l4_tcp_tw *)(void *)n, s, ts->now);
 			return;
 		case L4_H_PARKED: /* made whole above */
 			return;

@@ -5,41 +5,190 @@
  */
 #include "tcp/conn.h"
 
+enum { TW_TS = 1, TW_V6 = 2, TW_TOLD = 4 }; /* timestamps; addresses elsewhere; ack_ms is one */
+
+static uint8_t flags(const struct l4_tcp_tw *t)
+{
+	return (uint8_t)t->h.flow;
+}
+
+static struct l4_tcp_tw *at(const struct l4_tcp_stack *ts, uint32_t i)
+{
+	return &ts->tw_slab[i / L4_TW_SLAB][i % L4_TW_SLAB];
+}
+
+void l4_tcp_tw_init(struct l4_tcp_stack *ts)
+{
+	ts->tw_head = ts->tw_tail = ts->tw_free = L4_TW_NONE;
+}
+
+void l4_tcp_tw_fini(struct l4_tcp_stack *ts)
+{
+	for (uint32_t i = 0; i < ts->n_tw_slabs; i++)
+		l4_tcp_free(ts, ts->tw_slab[i], L4_TW_SLAB * sizeof(struct l4_tcp_tw));
+	l4_tcp_free(ts, ts->tw_slab, ts->cap_tw_slabs * sizeof *ts->tw_slab);
+	ts->tw_slab = NULL;
+	ts->n_tw_slabs = ts->cap_tw_slabs = 0;
+	l4_tcp_tw_init(ts);
+}
+
+static int grow(struct l4_tcp_stack *ts)
+{
+	if (ts->n_tw_slabs == ts->cap_tw_slabs) {
+		uint32_t cap = ts->cap_tw_slabs ? ts->cap_tw_slabs * 2 : 8;
+		struct l4_tcp_tw **p = l4_tcp_alloc(ts, cap * sizeof *p);
+		if (!p)
+			return L4_ENOMEM;
+		if (ts->n_tw_slabs)
+			memcpy(p, ts->tw_slab, ts->n_tw_slabs * sizeof *p);
+		l4_tcp_free(ts, ts->tw_slab, ts->cap_tw_slabs * sizeof *p);
+		ts->tw_slab = p;
+		ts->cap_tw_slabs = cap;
+	}
+	struct l4_tcp_tw *s = l4_tcp_alloc(ts, L4_TW_SLAB * sizeof *s);
+	if (!s)
+		return L4_ENOMEM;
+	for (uint32_t i = 0; i < L4_TW_SLAB; i++)
+		s[i].next = i + 1 < L4_TW_SLAB ? ts->n_tw_slabs * L4_TW_SLAB + i + 1 : L4_TW_NONE;
+	ts->tw_free = ts->n_tw_slabs * L4_TW_SLAB;
+	ts->tw_slab[ts->n_tw_slabs++] = s;
+	return 0;
+}
+
+void l4_tcp_tw_ends(
+    const struct l4_tcp_tw *t, struct l4_endpoint *local, struct l4_endpoint *remote)
+{
+	static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
+	*local = (struct l4_endpoint){ .port = t->local_port, .ifindex = t->ifindex };
+	*remote = (struct l4_endpoint){ .port = t->remote_port, .ifindex = t->ifindex };
+	if (flags(t) & TW_V6) {
+		local->addr = t->addr.v6[0];
+		remote->addr = t->addr.v6[1];
+		return;
+	}
+	memcpy(local->addr.b, mapped, 12);
+	memcpy(local->addr.b + 12, t->addr.v4[0], 4);
+	memcpy(remote->addr.b, mapped, 12);
+	memcpy(remote->addr.b + 12, t->addr.v4[1], 4);
+}
+
+static int set_ends(struct l4_tcp_stack *ts, struct l4_tcp_tw *t, const struct l4_tcp *c)
+{
+	t->local_port = c->local.port;
+	t->remote_port = c->remote.port;
+	t->ifindex = c->remote.ifindex ? c->remote.ifindex : c->local.ifindex;
+	if (l4_addr_is_ip4(&c->local.addr) && l4_addr_is_ip4(&c->remote.addr)) {
+		memcpy(t->addr.v4[0], c->local.addr.b + 12, 4);
+		memcpy(t->addr.v4[1], c->remote.addr.b + 12, 4);
+		return 0;
+	}
+	t->addr.v6 = l4_tcp_alloc(ts, 2 * sizeof *t->addr.v6);
+	if (!t->addr.v6)
+		return L4_ENOMEM;
+	t->addr.v6[0] = c->local.addr;
+	t->addr.v6[1] = c->remote.addr;
+	t->h.flow |= TW_V6;
+	return 0;
+}
+
+/* --- Time --- */
+
+static uint32_t ms(l4_time now)
+{
+	return (uint32_t)(now / L4_MSEC);
+}
+
+static uint32_t age_ms(const struct l4_tcp_tw *t, l4_time now)
+{
+	int32_t d = (int32_t)(ms(now) - t->start_ms);
+	return d > 0 ? (uint32_t)d : 0;
+}
+
+/* When it ends: 2 MSL after it began, less than a millisecond late. */
+static l4_time expiry(const struct l4_tcp_stack *ts, const struct l4_tcp_tw *t, l4_time now)
+{
+	int64_t d = (int32_t)(ms(now) - t->start_ms);
+	return (l4_time)((int64_t)(now / L4_MSEC) - d) * L4_MSEC + 2 * ts->cfg.msl;
+}
+
+bool l4_tcp_tw_reusable(const struct l4_tcp_stack *ts, const struct l4_tcp_tw *t, l4_time now)
+{
+	(void)ts;
+	return (flags(t) & TW_TS) && age_ms(t, now) >= 1000;
+}
+
+/* --- The queue --- */
+
+/* Takes it out of the queue; returns its index. */
+static uint32_t dequeue(struct l4_tcp_stack *ts, struct l4_tcp_tw *t)
+{
+	uint32_t i = t->prev == L4_TW_NONE ? ts->tw_head : at(ts, t->prev)->next;
+	if (t->prev != L4_TW_NONE)
+		at(ts, t->prev)->next = t->next;
+	else
+		ts->tw_head = t->next;
+	if (t->next != L4_TW_NONE)
+		at(ts, t->next)->prev = t->prev;
+	else
+		ts->tw_tail = t->prev;
+	return i;
+}
+
 void l4_tcp_tw_free(struct l4_tcp_stack *ts, struct l4_tcp_tw *t)
 {
 	l4_tcp_hash_del(ts, &t->h);
-	if (t->prev)
-		t->prev->next = t->next;
-	else
-		ts->tw_head = t->next;
-	if (t->next)
-		t->next->prev = t->prev;
-	else
-		ts->tw_tail = t->prev;
+	uint32_t i = dequeue(ts, t);
+	if (flags(t) & TW_V6)
+		l4_tcp_free(ts, t->addr.v6, 2 * sizeof *t->addr.v6);
+	t->next = ts->tw_free;
+	ts->tw_free = i;
 	ts->n_tw--;
-	l4_tcp_free(ts, t, sizeof *t);
 }
 
-static void append(struct l4_tcp_stack *ts, struct l4_tcp_tw *t, l4_time now)
+static void append(struct l4_tcp_stack *ts, struct l4_tcp_tw *t, uint32_t i, l4_time now)
 {
-	t->expire = now + 2 * ts->cfg.msl;
-	t->next = NULL;
+	t->start_ms = ms(now + L4_MSEC - 1);
+	t->next = L4_TW_NONE;
 	t->prev = ts->tw_tail;
-	if (ts->tw_tail)
-		ts->tw_tail->next = t;
+	if (ts->tw_tail != L4_TW_NONE)
+		at(ts, ts->tw_tail)->next = i;
 	else
-		ts->tw_head = t;
-	ts->tw_tail = t;
+		ts->tw_head = i;
+	ts->tw_tail = i;
 	if (!l4_wheel_is_armed(&ts->tw_wheel))
-		l4_wheel_add(&ts->wheel, &ts->tw_wheel, ts->tw_head->expire);
+		l4_wheel_add(&ts->wheel, &ts->tw_wheel, expiry(ts, at(ts, ts->tw_head), now));
 }
 
 void l4_tcp_tw_expire(struct l4_tcp_stack *ts, l4_time now)
 {
-	while (ts->tw_head && ts->tw_head->expire <= now)
-		l4_tcp_tw_free(ts, ts->tw_head);
-	if (ts->tw_head)
-		l4_wheel_add(&ts->wheel, &ts->tw_wheel, ts->tw_head->expire);
+	while (ts->tw_head != L4_TW_NONE && expiry(ts, at(ts, ts->tw_head), now) <= now)
+		l4_tcp_tw_free(ts, at(ts, ts->tw_head));
+	if (ts->tw_head != L4_TW_NONE)
+		l4_wheel_add(&ts->wheel, &ts->tw_wheel, expiry(ts, at(ts, ts->tw_head), now));
+	else
+		l4_tcp_tw_fini(ts);
+}
+
+static void answer(
+    struct l4_tcp_stack *ts, const struct l4_tcp_tw *t, const struct l4_why *why, l4_time now)
+{
+	struct l4_seg_out o = { .df = true,
+		.h = { .sport = t->local_port,
+		    .dport = t->remote_port,
+		    .seq = t->snd_nxt,
+		    .ack = t->rcv_nxt,
+		    .flags = L4_TCPF_ACK,
+		    .wnd = t->wnd },
+		.tos = (uint8_t)(t->h.flow >> 8 & 0xfc),
+		.why = *why };
+	l4_tcp_tw_ends(t, &o.src, &o.dst);
+	if (flags(t) & TW_TS) {
+		o.h.opts.present = L4_TCPO_TS;
+		o.h.opts.ts_val = l4_tcp_ts_now(ts, now) + t->ts_offset;
+		o.h.opts.ts_ecr = t->ts_recent;
+	}
+	ts->ctr.out_segs++;
+	ts->env.reply(ts->env.ctx, &o, now);
 }
 
 /* The connection leaves the tables; a record takes its place. The endpoint itself stays for its
@@ -50,63 +199,47 @@ int l4_tcp_enter_time_wait(struct l4_tcp *c, l4_time now)
 	if (!ts->lim.time_wait)
 		return L4_ELIMIT;
 	if (ts->n_tw >= ts->lim.time_wait) {
-		l4_tcp_tw_free(ts, ts->tw_head);
+		l4_tcp_tw_free(ts, at(ts, ts->tw_head));
 		ts->ctr.time_wait_overflow++;
 	}
-	struct l4_tcp_tw *t = l4_tcp_alloc(ts, sizeof *t);
-	if (!t)
+	if (ts->tw_free == L4_TW_NONE && grow(ts) < 0)
 		return L4_ENOMEM;
+	uint32_t i = ts->tw_free;
+	struct l4_tcp_tw *t = at(ts, i);
+	uint32_t next_free = t->next;
 	memset(t, 0, sizeof *t);
 	t->h.kind = L4_H_TW;
-	t->ts = ts;
-	t->local = c->local;
-	t->remote = c->remote;
+	t->h.flow = (uint16_t)(c->opt_tos << 8 | (c->ts_ok ? TW_TS : 0));
+	if (set_ends(ts, t, c) < 0) {
+		t->next = next_free;
+		return L4_ENOMEM;
+	}
+	ts->tw_free = next_free;
 	t->snd_nxt = c->snd_nxt;
 	t->rcv_nxt = c->rcv_nxt;
-	t->rcv_wnd = l4_rcvbuf_wnd_now(c);
-	t->rcv_wscale = c->rcv_wscale;
-	t->ts_ok = c->ts_ok;
+	t->wnd = (uint16_t)(l4_rcvbuf_wnd_now(c) >> c->rcv_wscale);
 	t->ts_recent = c->ts_recent;
-	t->ts_recent_time = c->ts_recent_time;
 	t->ts_offset = c->ts_offset;
-	t->tos = c->opt_tos;
-	t->last_ack_time = L4_TIME_NEVER;
 	uint32_t hash = c->h.hash;
 	bool ack = c->ack_now || c->ack_owed;
 	l4_tcp_hash_del(ts, &c->h);
 	l4_tcp_hash_add(ts, &t->h, hash);
 	ts->n_tw++;
 	ts->ctr.time_wait++;
-	append(ts, t, now);
+	append(ts, t, i, now);
 
 	l4_tcp_set_state(c, L4_TCP_TIME_WAIT);
 	l4_tcp_bind_del(c);
 	l4_tcp_unready(c);
-	for (int i = 0; i < L4_TIMER_COUNT; i++)
-		c->timer[i] = L4_TIME_NEVER;
+	for (int k = 0; k < L4_TIMER_COUNT; k++)
+		c->timer[k] = L4_TIME_NEVER;
 	l4_wheel_del(&ts->wheel, &c->wheel);
 	c->rtx_mode = L4_RTX_OFF;
 	c->probe_now = 0;
 	if (ack) { /* the ACK of the FIN, from the record */
-		struct l4_seg_out o = { .src = t->local,
-			.dst = t->remote,
-			.df = true,
-			.h = { .sport = t->local.port,
-			    .dport = t->remote.port,
-			    .seq = t->snd_nxt,
-			    .ack = t->rcv_nxt,
-			    .flags = L4_TCPF_ACK,
-			    .wnd = (uint16_t)(t->rcv_wnd >> t->rcv_wscale) },
-			.why = { .code = L4_WHY_ACK_FIN, .ep = c->ep } };
-		if (t->ts_ok) {
-			o.h.opts.present = L4_TCPO_TS;
-			o.h.opts.ts_val = l4_tcp_ts_now(ts, now) + t->ts_offset;
-			o.h.opts.ts_ecr = t->ts_recent;
-		}
 		c->ack_now = c->ack_owed = false;
 		c->segs_out++;
-		ts->ctr.out_segs++;
-		ts->env.reply(ts->env.ctx, &o, now);
+		answer(ts, t, &(struct l4_why){ .code = L4_WHY_ACK_FIN, .ep = c->ep }, now);
 	}
 	l4_sb_clear(c);
 	l4_sndbuf_clear(c);
@@ -117,34 +250,14 @@ int l4_tcp_enter_time_wait(struct l4_tcp *c, l4_time now)
 	return 0;
 }
 
-static void answer(struct l4_tcp_stack *ts, struct l4_tcp_tw *t, l4_time now)
+void l4_tcp_tw_input(
+    struct l4_tcp_stack *ts, struct l4_tcp_tw *t, const struct l4_seg *s, l4_time now)
 {
-	struct l4_seg_out o = { .src = t->local,
-		.dst = t->remote,
-		.df = true,
-		.h = { .sport = t->local.port,
-		    .dport = t->remote.port,
-		    .seq = t->snd_nxt,
-		    .ack = t->rcv_nxt,
-		    .flags = L4_TCPF_ACK,
-		    .wnd = (uint16_t)(t->rcv_wnd >> t->rcv_wscale) },
-		.tos = (uint8_t)(t->tos & 0xfc),
-		.why = { .code = L4_WHY_ACK_TIME_WAIT } };
-	if (t->ts_ok) {
-		o.h.opts.present = L4_TCPO_TS;
-		o.h.opts.ts_val = l4_tcp_ts_now(ts, now) + t->ts_offset;
-		o.h.opts.ts_ecr = t->ts_recent;
-	}
-	ts->ctr.out_segs++;
-	ts->env.reply(ts->env.ctx, &o, now);
-}
-
-void l4_tcp_tw_input(struct l4_tcp_tw *t, const struct l4_seg *s, l4_time now)
-{
-	struct l4_tcp_stack *ts = t->ts;
+	const struct l4_why again = { .code = L4_WHY_ACK_TIME_WAIT };
+	bool ts_ok = flags(t) & TW_TS;
 	const struct l4_tcp_hdr *h = &s->h;
-	bool old_ts = t->ts_ok && (h->opts.present & L4_TCPO_TS) &&
-		      (int32_t)(h->opts.ts_val - t->ts_recent) < 0;
+	bool old_ts =
+	    ts_ok && (h->opts.present & L4_TCPO_TS) && (int32_t)(h->opts.ts_val - t->ts_recent) < 0;
 	if (h->flags & L4_TCPF_RST) {
 		/* RFC 1337: hazards are fewer when resets are ignored here; RFC 5961 otherwise */
 		if (!ts->cfg.rfc1337 && h->seq == t->rcv_nxt && !old_ts)
@@ -157,7 +270,7 @@ void l4_tcp_tw_input(struct l4_tcp_tw *t, const struct l4_seg *s, l4_time now)
 		/* RFC 9293 3.6.1 (MAY-2) and RFC 6191 2: a new incarnation that cannot be mistaken
 		 */
 		bool newer = l4_seq_gt(h->seq, t->rcv_nxt);
-		if (t->ts_ok && (h->opts.present & L4_TCPO_TS))
+		if (ts_ok && (h->opts.present & L4_TCPO_TS))
 			newer = newer || (int32_t)(h->opts.ts_val - t->ts_recent) > 0;
 		struct l4_tcp *l = l4_tcp_find_listener(ts, &s->dst, &s->src);
 		if (newer && l) {
@@ -173,22 +286,16 @@ void l4_tcp_tw_input(struct l4_tcp_tw *t, const struct l4_seg *s, l4_time now)
 	bool fin = h->flags & L4_TCPF_FIN;
 	if (fin && h->seq + s->len + 1 == t->rcv_nxt && !old_ts) {
 		/* the peer's FIN again: our ACK was lost. ACK it, restart the 2 MSL */
-		if (t->prev)
-			t->prev->next = t->next;
-		else
-			ts->tw_head = t->next;
-		if (t->next)
-			t->next->prev = t->prev;
-		else
-			ts->tw_tail = t->prev;
-		append(ts, t, now);
-		answer(ts, t, now);
+		uint32_t i = dequeue(ts, t);
+		append(ts, t, i, now);
+		answer(ts, t, &again, now);
 		return;
 	}
 	if (!s->len && !fin && !(h->flags & L4_TCPF_SYN) && h->seq == t->rcv_nxt && !old_ts)
 		return; /* an ACK as it should be */
-	if (t->last_ack_time != L4_TIME_NEVER && now - t->last_ack_time < ts->cfg.challenge_window)
+	if ((flags(t) & TW_TOLD) && ms(now) - t->ack_ms < ts->cfg.challenge_window / L4_MSEC)
 		return;
-	t->last_ack_time = now;
-	answer(ts, t, now);
+	t->ack_ms = ms(now);
+	t->h.flow |= TW_TOLD;
+	answer(ts, t, &again, now);
 }

@@ -267,7 +267,7 @@ static int open_active(
 		struct l4_hnode *h = l4_tcp_find_node(ts, &c->local, &c->remote);
 		if (h && h->kind == L4_H_TW) { /* RFC 9293 3.6.1, MAY-2; RFC 6191 */
 			struct l4_tcp_tw *t = (struct l4_tcp_tw *)(void *)h;
-			if (t->ts_ok && now - t->ts_recent_time > L4_SEC && ts->cfg.tw_reuse) {
+			if (ts->cfg.tw_reuse && l4_tcp_tw_reusable(ts, t, now)) {
 				c->iss = t->snd_nxt + 65536;
 				l4_tcp_tw_free(ts, t);
 			} else {
