@@ -154,7 +154,13 @@ void l4_link_free(struct l4_link *l)
 
 void l4_link_impair(struct l4_link *l, int direction, const struct l4_impair *i)
 {
-	l->to[direction & 1].im = *i;
+	struct l4_chan *c = &l->to[direction & 1];
+	uint64_t was = c->im.rate_bytes_per_s, is = i->rate_bytes_per_s;
+	if (was && is && c->busy_until > c->now) { /* what is queued leaves at the new rate */
+		l4_time left = c->busy_until - c->now;
+		c->busy_until = c->now + (l4_time)((double)left * (double)was / (double)is);
+	}
+	c->im = *i;
 }
 
 void l4_link_stats(const struct l4_link *l, int direction, struct l4_link_stats *out)

@@ -165,7 +165,9 @@ void l4_tcp_req_timer(struct l4_tcp_req *r, l4_time now)
 	r->retries++;
 	if (!r->acked) /* with DEFER_ACCEPT the peer has acknowledged: silence until its data */
 		send_synack(r, L4_WHY_SYNACK_RTX, NULL, now);
-	l4_time t = ts->cfg.rto_init << r->retries;
+	l4_time t = ts->cfg.rto_init;
+	for (unsigned i = 0; i < r->retries && t < ts->cfg.rto_max; i++)
+		t *= 2; /* RFC 6298 5.5; any number of retries may be configured */
 	l4_wheel_add(&ts->req_wheel, &r->wheel, now + (t < ts->cfg.rto_max ? t : ts->cfg.rto_max));
 }
 
