@@ -127,6 +127,7 @@ struct l4_dissect {
 	/* what a dissector over TCP asks of the stream (stream.h) */
 	bool can_desegment;
 	uint32_t deseg_offset, deseg_need;
+	uint32_t scanned; /* bytes looked at to know that; 0: all */
 	uint32_t info_fence;
 	char info[INFO_MAX + 64];
 	char *arena;

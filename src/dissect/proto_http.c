@@ -174,11 +174,13 @@ static uint32_t header_end(const uint8_t *p, uint32_t n)
 	return 0;
 }
 
-/* Body length of a chunked message from `at` on, with its trailer; 0: not all there. */
-static uint32_t chunks_end(const uint8_t *p, uint32_t n, uint32_t at)
+/* Body length of a chunked message from `at` on, with its trailer; 0: not all there. *work grows by
+ * about as many bytes as were looked at. */
+static uint32_t chunks_end(const uint8_t *p, uint32_t n, uint32_t at, uint32_t *work)
 {
 	for (;;) {
 		uint64_t size = 0;
+		*work += 32;
 		uint32_t k = at;
 		while (k < n && size < UINT32_MAX) {
 			uint8_t c = p[k];
@@ -191,6 +193,7 @@ static uint32_t chunks_end(const uint8_t *p, uint32_t n, uint32_t at)
 			k++;
 		}
 		const uint8_t *nl = k < n ? memchr(p + k, '\n', n - k) : NULL;
+		*work += nl ? (uint32_t)(nl - p) - at : n - at;
 		if (!nl)
 			return 0;
 		if (k == at)
@@ -376,7 +379,8 @@ static uint32_t extent(struct l4_dissect *d, struct l4_view v, uint32_t at, stru
 {
 	const uint8_t *p = v.p;
 	if (m->chunked) {
-		uint32_t end = chunks_end(p, v.cap, m->header);
+		d->scanned = m->header;
+		uint32_t end = chunks_end(p, v.cap, m->header, &d->scanned);
 		if (end)
 			return end;
 		return stream_want(d, at, STREAM_ONE_MORE) ? 0 : v.len;

@@ -6,6 +6,11 @@
  * segment that does not continue exactly where the record ends is no part of it: repeated bytes
  * are shown as segment data, and so is what follows a hole, up to the message's end.
  *
+ * A message whose end its dissector cannot foresee is tried again with each segment. What these
+ * tries look at is counted: beyond WORK_FREE and WORK_FACTOR times the message, the next try waits
+ * until the message has grown by a quarter, so that the work stays linear in the bytes whatever
+ * they say.
+ *
  * Limits: RECORD_MAX bytes a message, cfg.streams_kib_max in all; a message beyond is not put
  * together, and its segments are shown one by one. */
 #include "dissect/stream.h"
@@ -14,7 +19,13 @@
 
 #include "dissect/tcp.h"
 
-enum { RECORD_MAX = 8 << 20, PARTS_MAX = 4096, COLUMN_BYTES = 24 << 10 };
+enum {
+	RECORD_MAX = 8 << 20,
+	PARTS_MAX = 4096,
+	COLUMN_BYTES = 24 << 10,
+	WORK_FREE = 4 << 20,
+	WORK_FACTOR = 16,
+};
 
 struct record {
 	uint32_t id;    /* of the conversation, and which direction */
@@ -23,6 +34,8 @@ struct record {
 	uint32_t kept;  /* of them, in buf; fewer than have where only columns are wanted */
 	uint32_t need;  /* bytes in all, or STREAM_* */
 	uint32_t cap;
+	uint64_t work;     /* bytes looked at, all tries together */
+	uint32_t next_try; /* no try before there are as many bytes */
 	uint8_t *buf;
 	uint32_t *parts; /* packets that brought them */
 	uint32_t n_parts;
@@ -35,6 +48,7 @@ struct l4_stream_pool {
 	uint32_t n, cap, free;
 	uint64_t bytes;
 	uint8_t *lent; /* buffer of the message shown now */
+	uint32_t lent_cap;
 	uint32_t *lent_parts;
 };
 
@@ -159,7 +173,7 @@ static bool run(struct l4_dissect *d, uint8_t id, struct l4_view v, const struct
 	/* After the end there is nothing to wait for. */
 	d->can_desegment = f && v.cap == v.len && !d->quoted && !d->cfg.no_streams &&
 			   !(t->flags & (TH_FIN | TH_RST));
-	d->deseg_need = 0;
+	d->deseg_need = d->scanned = 0;
 	dis_call(d, id, v);
 	d->can_desegment = false;
 	if (!d->deseg_need || d->stop != DIS_GO || d->deseg_offset >= v.len)
@@ -173,6 +187,15 @@ static bool run(struct l4_dissect *d, uint8_t id, struct l4_view v, const struct
 	r->start = seq + d->deseg_offset;
 	r->need = d->deseg_need >= STREAM_UNTIL_FIN ? d->deseg_need
 						    : v.len - d->deseg_offset + d->deseg_need;
+	if (v.p == p->lent && !d->deseg_offset && v.cap == v.len) {
+		/* The whole message again: its buffer goes back instead of a copy. */
+		r->buf = p->lent;
+		r->cap = p->lent_cap;
+		r->have = r->kept = v.len;
+		p->bytes += r->cap;
+		p->lent = NULL;
+		return true;
+	}
 	if (!append(d, r, v.p + d->deseg_offset, v.len - d->deseg_offset)) {
 		release(p, f);
 		return false;
@@ -213,7 +236,7 @@ static void continue_record(struct l4_dissect *d, uint8_t id, struct l4_view v,
 		run(d, id, v, t, NULL, 0);
 		return;
 	}
-	bool whole = last || r->need == STREAM_ONE_MORE ||
+	bool whole = last || (r->need == STREAM_ONE_MORE && r->have >= r->next_try) ||
 		     (r->need < STREAM_UNTIL_FIN && r->have >= r->need);
 	if (!whole) {
 		segment_of(d, v, row);
@@ -223,10 +246,12 @@ static void continue_record(struct l4_dissect *d, uint8_t id, struct l4_view v,
 	/* Lend the buffer to this packet. */
 	uint32_t start = r->start, have = r->have, n_parts = r->n_parts;
 	uint32_t there = r->kept;
+	uint64_t work = r->work;
 	p->bytes -= r->cap;
 	free(p->lent);
 	free(p->lent_parts);
 	p->lent = r->buf;
+	p->lent_cap = r->cap;
 	p->lent_parts = r->parts;
 	r->buf = NULL;
 	r->parts = NULL;
@@ -251,6 +276,9 @@ static void continue_record(struct l4_dissect *d, uint8_t id, struct l4_view v,
 		k->parts = p->lent_parts;
 		k->n_parts = n_parts;
 		p->lent_parts = parts;
+		k->work = work + (d->scanned ? d->scanned : have);
+		if (k->work > WORK_FREE + (uint64_t)WORK_FACTOR * have)
+			k->next_try = have + have / 4;
 		d->out.n_items = items;
 		d->out.n_layers = layers;
 		segment_of(d, v, row);
