@@ -1,17 +1,18 @@
 /* The bytes of one stream, each direction in its own order, in the order in which they became
  * known: put together over loss, repetition, overlap and reordering.
  *
- * Per direction: the number of the next byte to show, and a sorted list of segments that came
- * before their turn, within a budget. When the budget is used up, or at the end of the capture, a
- * hole that nobody filled is reported with its size and stepped over. Bytes shown first stay: an
- * overlap that says something else does not change them. */
+ * Per direction: the number of the next byte to show, and the segments that came before their turn,
+ * sorted, found by halving, within a budget of bytes and PIECES_MAX. When either is used up, or at
+ * the end of the capture, a hole that nobody filled is reported with its size and stepped over.
+ * Bytes shown first stay: an overlap that says something else does not change them. */
 #include "cli/dissect_report.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+enum { PIECES_MAX = 16384 };
+
 struct piece {
-	struct piece *next;
 	uint32_t seq, n;
 	uint8_t data[];
 };
@@ -19,7 +20,8 @@ struct piece {
 struct side {
 	bool started;
 	uint32_t next_seq;
-	struct piece *pieces; /* in order of seq */
+	struct piece *piece[PIECES_MAX]; /* [from..to), in order of seq */
+	unsigned from, to;
 	uint64_t shown;
 };
 
@@ -85,28 +87,56 @@ static void hole(struct follow *f, struct out *o, int s, uint32_t n)
 	f->side[s].next_seq += n;
 }
 
+static struct piece *first(const struct side *d)
+{
+	return d->from < d->to ? d->piece[d->from] : NULL;
+}
+
 /* Shows what is next in order, as far as it is there. */
 static void drain(struct follow *f, struct out *o, int s)
 {
 	struct side *d = &f->side[s];
-	while (d->pieces && (int32_t)(d->pieces->seq - d->next_seq) <= 0) {
-		struct piece *p = d->pieces;
+	struct piece *p;
+	while ((p = first(d)) && (int32_t)(p->seq - d->next_seq) <= 0) {
 		uint32_t skip = d->next_seq - p->seq;
 		if (skip < p->n) {
 			show(f, o, s, p->data + skip, p->n - skip);
 			d->next_seq = p->seq + p->n;
 		}
-		d->pieces = p->next;
+		d->from++;
 		f->held -= p->n;
 		free(p);
 	}
+	if (d->from == d->to)
+		d->from = d->to = 0;
+}
+
+/* Puts a piece at its place: behind those that begin at or before it. */
+static void insert(struct side *d, struct piece *p)
+{
+	if (d->to == PIECES_MAX) {
+		memmove(d->piece, d->piece + d->from, (d->to - d->from) * sizeof(d->piece[0]));
+		d->to -= d->from;
+		d->from = 0;
+	}
+	unsigned lo = d->from, hi = d->to;
+	while (lo < hi) {
+		unsigned mid = lo + (hi - lo) / 2;
+		if ((int32_t)(d->piece[mid]->seq - p->seq) <= 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	memmove(d->piece + lo + 1, d->piece + lo, (d->to - lo) * sizeof(d->piece[0]));
+	d->piece[lo] = p;
+	d->to++;
 }
 
 static void keep(struct follow *f, struct out *o, int s, uint32_t seq, const uint8_t *b, uint32_t n)
 {
 	struct side *d = &f->side[s];
-	while (f->held + n > f->budget && d->pieces) {
-		hole(f, o, s, d->pieces->seq - d->next_seq);
+	while (d->from < d->to && (f->held + n > f->budget || d->to - d->from == PIECES_MAX)) {
+		hole(f, o, s, first(d)->seq - d->next_seq);
 		drain(f, o, s);
 	}
 	if ((int32_t)(seq - d->next_seq) <= 0) {
@@ -124,11 +154,7 @@ static void keep(struct follow *f, struct out *o, int s, uint32_t seq, const uin
 	p->seq = seq;
 	p->n = n;
 	memcpy(p->data, b, n);
-	struct piece **at = &d->pieces;
-	while (*at && (int32_t)((*at)->seq - seq) <= 0)
-		at = &(*at)->next;
-	p->next = *at;
-	*at = p;
+	insert(d, p);
 	f->held += n;
 }
 
@@ -201,8 +227,8 @@ bool follow_end(struct follow *f, struct out *o)
 {
 	bool found = f->found;
 	for (int s = 0; s < 2; s++)
-		while (f->side[s].pieces) {
-			hole(f, o, s, f->side[s].pieces->seq - f->side[s].next_seq);
+		while (first(&f->side[s])) {
+			hole(f, o, s, first(&f->side[s])->seq - f->side[s].next_seq);
 			drain(f, o, s);
 		}
 	if (!f->raw && found)
