@@ -85,8 +85,7 @@ void l4_sock_zc_update(struct l4_socks *s, struct l4_sock *k)
 }
 
 /* The error and after it, as Linux has it, the address of who reported it: nobody. */
-static void put_error(
-    const struct l4_sock *k, struct msghdr *m, const struct sock_extended_err *e)
+static void put_error(const struct l4_sock *k, struct msghdr *m, const struct sock_extended_err *e)
 {
 	struct {
 		struct sock_extended_err e;
