@@ -39,8 +39,8 @@ static void on_ack(struct l4_tcp *c, const struct l4_ack *a)
 {
 	struct l4_cc_cubic *q = &c->ccs.cubic;
 	uint32_t n = a->delivered;
-	l4_time since = q->last_ack && a->now > q->last_ack ? a->now - q->last_ack : 0;
-	q->last_ack = a->now;
+	l4_time since = q->last_look && a->now > q->last_look ? a->now - q->last_look : 0;
+	q->last_look = a->now;
 	if (!n || !l4_cc_is_limited(c)) {
 		if (q->epoch_start) /* RFC 9438 4.2: time without data to send does not count */
 			q->epoch_start += since;
@@ -115,7 +115,7 @@ static void on_restart(struct l4_tcp *c, l4_time now)
 		q->epoch_start += now - c->last_data_out;
 		if (q->epoch_start > now)
 			q->epoch_start = now;
-		q->last_ack = now;
+		q->last_look = now;
 	}
 }
 

@@ -127,7 +127,7 @@ struct l4_cc_cubic {
 	double cwnd_prior;
 	double cwnd_frac;    /* part of a segment not yet added to cwnd */
 	l4_time epoch_start; /* 0: none */
-	l4_time last_ack;    /* when the window was last looked at */
+	l4_time last_look;   /* when the window was last looked at */
 };
 
 struct l4_cc_bbr {

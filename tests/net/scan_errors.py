@@ -97,16 +97,16 @@ def no_permission():
 def interrupted():
     with tempfile.TemporaryDirectory() as folder:
         state = os.path.join(folder, "state")
-        args = [L4, "scan", "-p", "1-65535", "--rate", "40000", "--resume", state, "--json", V4]
-        for i in range(2):
-            p = subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-            time.sleep(0.4)
+        args = ["-p", "1-65535", "--resume", state]
+        for i in range(2):  # eight seconds' work at that rate: the signal finds it running
+            p = subprocess.Popen([L4, "scan", *args, "--rate", "8000", "--json", V4], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            time.sleep(0.8)
             p.send_signal(signal.SIGINT)
             out, err = p.communicate()
             summary = json.loads(out.splitlines()[-1])
             if p.returncode != 1 or summary["complete"] or not os.path.exists(state):
                 fail(f"interrupted: exit {p.returncode}, {summary}, {err}")
-        ports, hosts, summary = scan(*args[2:-2], V4)
+        ports, hosts, summary = scan(*args, V4)
         expect("Ctrl-C twice, then --resume", hosts[V4]["counts"], {"open": 3, "closed": 64532, "filtered": 1000})
         if summary["packets"] > 60000 or os.path.exists(state):
             fail(f"it began anew, or the state is still there: {summary}")
