@@ -177,6 +177,9 @@ static int build_all(struct craft *x)
 		if (r)
 			return r;
 	}
+	/* What has no link type cannot be read back; its bytes can be shown. */
+	if (linktype == L4_LINK_UNKNOWN)
+		x->views.hex = true;
 	for (uint64_t i = 0; i < count; i++) {
 		size_t n;
 		int e = l4_craft_build(x->expr, i, x->seed, x->buf, PACKET_MAX, &n);

@@ -335,6 +335,30 @@ static void test_plan(void **state)
 	}
 }
 
+/* More writes than a plan has room for: built plainly, and right all the same. */
+static void test_many_writes(void **state)
+{
+	struct l4_craft_expr *x;
+	struct l4_craft_error err;
+	static char text[4096];
+	static uint8_t a[4096], b[4096];
+	size_t n, m, at = (size_t)sprintf(text, "fuzz(");
+	(void)state;
+	for (unsigned i = 0; i < 60; i++)
+		at += (size_t)sprintf(text + at, "arp()/");
+	sprintf(text + at, "tcp(dport=1-9))");
+	assert_int_equal(l4_craft_parse(&x, text, NULL, NULL, &err), 0);
+	assert_null(x->plan);
+	for (uint64_t k = 0; k < 9; k++) {
+		assert_int_equal(l4_craft_build(x, k, 3, a, sizeof a, &n), 0);
+		assert_int_equal(craft_build_layers(x, k, 3, b, sizeof b, &m), 0);
+		assert_int_equal(n, 60 * 28 + 20);
+		assert_memory_equal(a, b, n);
+		assert_int_equal(at16(a + 60 * 28 + 2), k + 1);
+	}
+	l4_craft_free(x);
+}
+
 /* Fields left open are told, and take a value afterwards. */
 static void test_fill(void **state)
 {
@@ -608,6 +632,7 @@ int main(void)
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_random),
 		cmocka_unit_test(test_plan),
+		cmocka_unit_test(test_many_writes),
 		cmocka_unit_test(test_fill),
 		cmocka_unit_test(test_every_row),
 		cmocka_unit_test(test_read),
