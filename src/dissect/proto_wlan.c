@@ -102,7 +102,12 @@ const struct l4_dissector l4_dis_radiotap = {
 
 static const struct l4_field radio_fields[] = { ROW0("wlan_radio", "802.11 radio information", 0) };
 
+static void dissect_radio(struct l4_dissect *d, struct l4_view v)
+{
+	dis_call(d, PROTO_wlan, v);
+}
+
 const struct l4_dissector l4_dis_wlan_radio = {
 	.proto = PROTO_INIT("wlan_radio", "802.11 radio information", "", radio_fields, 0, NULL),
-	.run = dissect_wlan,
+	.run = dissect_radio,
 };
