@@ -22,8 +22,8 @@ int main(void)
 	static const char *const heard[] = {
 		"ip(src=192.0.2.2,dst=192.0.2.1)/icmp(type=0,id=7,seq=1)",
 		"ip(src=192.0.2.2,dst=192.0.2.1)/icmp(type=0,id=7,seq=2)",
-		"ip(src=192.0.2.9,dst=192.0.2.1)/icmp(type=11)/"
-		"ip(src=192.0.2.1,dst=192.0.2.2)/icmp(id=7,seq=2)",
+		("ip(src=192.0.2.9,dst=192.0.2.1)/icmp(type=11)/"
+		 "ip(src=192.0.2.1,dst=192.0.2.2)/icmp(id=7,seq=2)"),
 	};
 	unsigned char buf[1500];
 	struct l4_match question, m;

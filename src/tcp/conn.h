@@ -804,6 +804,7 @@ void l4_tcp_input_end(struct l4_tcp *c, l4_time now);
 int l4_tcp_conn_pull(struct l4_tcp *c, struct l4_seg_out *o, uint32_t max, l4_time now);
 bool l4_tcp_has_output(struct l4_tcp *c, l4_time now);
 void l4_tcp_ack_now(struct l4_tcp *c, unsigned why);
+void l4_tcp_persist(struct l4_tcp *c, l4_time now);      /* data waits: look again by a timer */
 void l4_tcp_output_check(struct l4_tcp *c, l4_time now); /* makes it ready if it may send */
 void l4_tcp_send_rst_reply(
     struct l4_tcp_stack *ts, const struct l4_seg *s, unsigned why, l4_time now);

@@ -454,7 +454,7 @@ static void limited(struct l4_tcp *c, bool by_cwnd, l4_time now)
 }
 
 /* Data waits, nothing is in flight that would bring an ACK: the persist timer will look again. */
-static void persist(struct l4_tcp *c, l4_time now)
+void l4_tcp_persist(struct l4_tcp *c, l4_time now)
 {
 	if (c->sb.n || c->rtx_mode == L4_RTX_PERSIST || c->state == L4_TCP_SYN_RECEIVED)
 		return;
@@ -483,7 +483,7 @@ static int pull_new(struct l4_tcp *c, struct l4_seg_out *o, uint32_t max, l4_tim
 		c->flight_seq = c->snd_nxt;
 	}
 	if (c->ecn_hold && !c->sb.n) { /* RFC 3168 6.1.2 */
-		persist(c, now);
+		l4_tcp_persist(c, now);
 		return 0;
 	}
 	uint32_t in_flight = l4_in_flight(c);
@@ -502,7 +502,7 @@ static int pull_new(struct l4_tcp *c, struct l4_seg_out *o, uint32_t max, l4_tim
 		if (wnd == 0 && c->sb.n)
 			return 0;
 		if (wnd == 0) {
-			persist(c, now);
+			l4_tcp_persist(c, now);
 			return 0;
 		}
 		if (l4_sb_push(c, c->snd_nxt, 1, now) < 0)
@@ -522,7 +522,7 @@ static int pull_new(struct l4_tcp *c, struct l4_seg_out *o, uint32_t max, l4_tim
 	}
 	if (!wnd) {
 		l4_tcp_held_by(c, L4_HELD_RWND, now);
-		persist(c, now);
+		l4_tcp_persist(c, now);
 		return 0;
 	}
 	uint32_t room = tlp ? 1 : c->cwnd - in_flight;
@@ -568,7 +568,7 @@ static int pull_new(struct l4_tcp *c, struct l4_seg_out *o, uint32_t max, l4_tim
 				c->burst_left = 0;
 				if (!all)
 					l4_tcp_held_by(c, L4_HELD_RWND, now);
-				persist(c, now);
+				l4_tcp_persist(c, now);
 				return 0;
 			}
 		}

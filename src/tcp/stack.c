@@ -806,9 +806,11 @@ int l4_tcp_stack_pull(
 		}
 		if (r < 0) {
 			/* RFC 1122 4.2.3.9: no route is a soft error of a connection; it waits for
-			 * its timer */
+			 * its timer; where nothing is in flight, that is the persist timer */
 			c->soft_err = r;
 			l4_tcp_unready(c);
+			if (l4_unsent(c) || (c->shut_wr && !c->fin_sent))
+				l4_tcp_persist(c, ts->now);
 			if (c->state == L4_TCP_SYN_SENT && r != L4_EUNREACH)
 				l4_tcp_done(c, r);
 			continue;

@@ -176,6 +176,8 @@ static bool on_persist(struct l4_tcp *c, l4_time now)
 	c->ecn_hold = false;
 	if (c->snd_wnd > 0) {
 		c->sws_override = true;
+		if (c->soft_err && c->probes_out < UINT8_MAX)
+			c->probes_out++; /* not the window, the path is shut: no more for ever */
 	} else {
 		c->probe_now = 1;
 		if (c->probes_out < UINT8_MAX)
