@@ -500,6 +500,7 @@ int cmd_capture(int argc, char **argv)
 	if (c.fd >= 0)
 		close(c.fd);
 	filter_free(c.filter);
+	views_end(&c.views);
 	l4_dissect_free(c.d);
 	return r;
 }

@@ -447,6 +447,7 @@ int cmd_dissect(int argc, char **argv)
 		return L4_EXIT_USAGE;
 	}
 	if (prepare(&x)) {
+		views_end(&x.views);
 		l4_dissect_free(x.d);
 		return x.status;
 	}
@@ -459,6 +460,7 @@ int cmd_dissect(int argc, char **argv)
 	for (int i = optind; i < argc && !stop && !(x.count_max && x.shown == x.count_max); i++)
 		one_file(&x, argv[i]);
 	finish(&x);
+	views_end(&x.views);
 	l4_dissect_free(x.d);
 	return x.status;
 }

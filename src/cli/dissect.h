@@ -39,6 +39,8 @@ struct views {
 int views_add_columns(struct views *v, struct l4_dissect *d, const char *list);
 /* Tells the dissection what the view needs. */
 void views_prepare(struct views *v, struct l4_dissect *d);
+/* Gives back what views_prepare made. */
+void views_end(struct views *v);
 void views_packet(struct views *v, const struct l4_dissected *p);
 
 #endif

@@ -131,6 +131,12 @@ void views_prepare(struct views *v, struct l4_dissect *d)
 		index_columns(v);
 }
 
+void views_end(struct views *v)
+{
+	free(v->row_of);
+	v->row_of = NULL;
+}
+
 /* ---- the summary ---- */
 
 static size_t address_text(char *t, enum l4_addr_kind kind, const uint8_t *p)

@@ -406,8 +406,8 @@ bool text_header(const struct text_reader *r, const struct l4_proto *p, struct t
 	k->layer = (struct expr_layer){ .proto = p };
 	k->header = craft_header(p, h, left, &k->layer.form, &k->layer.header);
 	k->open = is_dns(p->name) || !strcmp(p->name, "dhcp") || !strcmp(p->name, "pppoed") ||
-		  !strcmp(p->name, "igmp") || (!strcmp(p->name, "icmp") && h[0] == 9) ||
-		  (!strcmp(p->name, "icmpv6") && h[0] >= 133 && h[0] != 138);
+		  !strcmp(p->name, "igmp") || (!strcmp(p->name, "icmp") && left && h[0] == 9) ||
+		  (!strcmp(p->name, "icmpv6") && left && h[0] >= 133 && h[0] != 138);
 	return k->header != 0;
 }
 

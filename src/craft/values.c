@@ -141,7 +141,13 @@ static bool tcp_letters(struct word w, uint64_t *v)
 static bool parts(const struct l4_proto *p, const struct l4_field *f, struct word w, uint64_t *v)
 {
 	const char *end = w.p + w.n;
+	uint32_t row = 0;
 	*v = 0;
+	/* Parts stand behind their word in the table; a value of an option or a form has none. */
+	while (row < p->n_fields && &p->fields[row] != f)
+		row++;
+	if (row == p->n_fields)
+		return false;
 	for (const char *at = w.p; at < end;) {
 		const char *plus = memchr(at, '+', (size_t)(end - at));
 		struct word one = { at, (size_t)((plus ? plus : end) - at) };

@@ -53,8 +53,8 @@ static void move(struct rig *r, int from)
 /* Whether a piece lies in the device's memory. */
 static bool in_place(const struct rig *r, const struct l4_piece *p)
 {
-	const uint8_t *d = p->data;
-	return d >= r->mem[0] && d < r->mem[0] + sizeof r->mem;
+	uintptr_t d = (uintptr_t)p->data, mem = (uintptr_t)r->mem;
+	return d >= mem && d < mem + sizeof r->mem;
 }
 
 static int setup(void **state)

@@ -17,7 +17,7 @@ static void report_open(
 	printf("%sok %d - %s: ", ok ? "" : "not ", ++n_tests, name);
 	printf(fmt, figure, goal);
 	if (open && !ok)
-		printf(" # TODO %s", open);
+		printf(" # todo %s", open);
 	printf("\n");
 	fflush(stdout);
 	n_bad += !ok && !open;
