@@ -81,7 +81,7 @@ struct l4_txseg {
 	uint64_t delivered; /* segments delivered when this one was sent */
 	uint8_t flags;
 	uint8_t n_tx;
-	uint16_t burst; /* unused bits of the line */
+	uint16_t overtaken; /* segments overtaken when this one was sent (rate.c) */
 };
 
 #define L4_SLOT_NONE UINT32_MAX
@@ -208,7 +208,8 @@ struct l4_ack {
 	/* delivery rate sample */
 	uint64_t prior_delivered;
 	l4_time prior_time, interval, snd_interval;
-	uint64_t rate;           /* bytes/s; 0: none */
+	uint64_t rate; /* bytes/s; 0: none */
+	uint32_t prior_overtaken;
 	uint32_t rate_delivered; /* segments in the sample */
 	bool rate_app_limited;
 	uint32_t ce; /* segments newly reported CE (AccECN) */
@@ -742,7 +743,9 @@ static inline uint32_t l4_sb_in_flight(const struct l4_scoreboard *sb)
 {
 	return sb->n - sb->n_sacked - sb->n_lost + sb->n_retx;
 }
-/* The same, less what duplicate ACKs without SACK stand for. */
+/* Records below what was SACKed last that are neither SACKed nor deemed lost. */
+uint32_t l4_sb_overtaken(const struct l4_tcp *c);
+/* Segments in flight, less what duplicate ACKs without SACK stand for. */
 static inline uint32_t l4_in_flight(const struct l4_tcp *c)
 {
 	uint32_t n = l4_sb_in_flight(&c->sb);

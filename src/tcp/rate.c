@@ -5,7 +5,12 @@
  * the time their ACKs took to come, so that neither a burst of sends nor a burst of ACKs shows a
  * rate that the path does not have. A sample taken while the application had nothing to send only
  * counts as a lower bound (app-limited). The method is that of
- * draft-cheng-iccrg-delivery-rate-estimation. */
+ * draft-cheng-iccrg-delivery-rate-estimation.
+ *
+ * One thing is added. Where the path reorders, what is late at the start of an interval and arrives
+ * within it makes the rate too high, by a few segments of a window; BBR takes the highest of ten
+ * rounds and then keeps a queue for ever. So what others have overtaken and is not deemed lost
+ * counts as delivered when it was overtaken, at both ends of the interval. */
 #include "tcp/conn.h"
 
 void l4_rate_on_send(struct l4_tcp *c, struct l4_txseg *t, l4_time now)
@@ -17,6 +22,8 @@ void l4_rate_on_send(struct l4_tcp *c, struct l4_txseg *t, l4_time now)
 	t->first_tx_time = c->first_tx_time;
 	t->delivered_time = c->delivered_time;
 	t->delivered = c->delivered;
+	uint32_t late = l4_sb_overtaken(c);
+	t->overtaken = (uint16_t)(late < UINT16_MAX ? late : UINT16_MAX);
 	if (c->app_limited)
 		t->flags |= L4_TX_APP_LIMITED;
 	else
@@ -31,6 +38,7 @@ void l4_rate_on_delivered(struct l4_tcp *c, const struct l4_txseg *t, struct l4_
 		(t->delivered == a->prior_delivered && t->xmit_time < c->first_tx_time)))
 		return;
 	a->prior_delivered = t->delivered;
+	a->prior_overtaken = t->overtaken;
 	a->prior_time = t->delivered_time;
 	a->rate_app_limited = t->flags & L4_TX_APP_LIMITED;
 	a->snd_interval = t->xmit_time - t->first_tx_time;
@@ -46,6 +54,11 @@ void l4_rate_sample(struct l4_tcp *c, struct l4_ack *a)
 	if (!a->prior_time || a->prior_delivered > c->delivered)
 		return;
 	a->rate_delivered = (uint32_t)(c->delivered - a->prior_delivered);
+	uint32_t late = l4_sb_overtaken(c);
+	if (late < a->prior_overtaken) {
+		late = a->prior_overtaken - late;
+		a->rate_delivered = a->rate_delivered > late ? a->rate_delivered - late : 1;
+	}
 	l4_time ack_interval = a->now - a->prior_time;
 	a->interval = a->snd_interval > ack_interval ? a->snd_interval : ack_interval;
 	/* below the least round trip it cannot be: ACKs were compressed */

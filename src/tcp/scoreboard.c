@@ -202,6 +202,15 @@ uint32_t l4_sb_find(const struct l4_scoreboard *sb, uint32_t seq)
 	return lo;
 }
 
+uint32_t l4_sb_overtaken(const struct l4_tcp *c)
+{
+	const struct l4_scoreboard *sb = &c->sb;
+	if (!sb->n_sacked)
+		return 0;
+	uint32_t below = l4_sb_find(sb, c->fack), known = sb->n_sacked + sb->n_lost;
+	return below > known ? below - known : 0;
+}
+
 void l4_sb_mark_lost(struct l4_tcp *c, uint32_t slot)
 {
 	struct l4_scoreboard *sb = &c->sb;
