@@ -82,7 +82,7 @@ struct said {
 	size_t info_n;
 	char varied[ASK_VARIED][64];
 	size_t varied_n[ASK_VARIED];
-	bool malformed;
+	bool malformed, to_mac;
 };
 
 static void note(struct ask *x, const struct l4_dissected *p, struct said *s)
@@ -94,6 +94,7 @@ static void note(struct ask *x, const struct l4_dissected *p, struct said *s)
 	s->info_n = p->info_len < TEXT_BYTES ? p->info_len : TEXT_BYTES;
 	memcpy(s->info, p->info, s->info_n);
 	s->malformed = p->malformed;
+	s->to_mac = p->dst_kind == L4_AK_MAC;
 	for (unsigned k = 0; k < x->n_varied; k++)
 		for (uint32_t i = 0; i < p->n_items && !s->varied_n[k]; i++)
 			if (p->items[i].field == x->varied[k])
@@ -225,7 +226,12 @@ void ask_show_silent(struct ask *x, const struct question *q, size_t index)
 		out_fmt(&x->out, ",\"reason\":\"%s\"}\n", why[q->state]);
 	} else {
 		put_label(x, &asked);
-		out_fmt(&x->out, "%-15s  %11s  %s\n", asked.dst, "-", why[q->state]);
+		out_fmt(&x->out, "%-15s  %11s  %s", asked.dst, "-", why[q->state]);
+		if (asked.to_mac) { /* which says little */
+			out_str(&x->out, ": ");
+			out_escaped(&x->out, asked.info, asked.info_n);
+		}
+		out_char(&x->out, '\n');
 	}
 	out_flush(&x->out);
 }

@@ -226,8 +226,10 @@ static struct packets_way *find_way(struct packets *p, const struct l4_addr *dst
 		y->w = NULL;
 		return NULL;
 	}
-	if (p->kind == PACKETS_ARP && y->r.local) /* asked on the link all the same */
-		y->r.ifindex = wires_holder(dst);
+	/* One's own is asked for on its link all the same; 127.0.0.9 is nobody's. */
+	int holder = p->kind == PACKETS_ARP && y->r.local ? wires_holder(dst) : 0;
+	if (holder)
+		y->r.ifindex = holder;
 	y->dst = *dst;
 	y->w = wires_at(p->s, y->r.ifindex);
 	return y->w ? y : NULL;

@@ -157,7 +157,13 @@ static int play_once(struct play *p)
 		r = one(p, &c);
 	}
 	if (!r && e < 0) {
-		fprintf(stderr, "l4 send: %s: %s\n", p->r->path, l4_err_text(e));
+		uint64_t at = 0;
+		const char *why = f ? l4_capfile_damage(f, &at) : "";
+		if (*why)
+			fprintf(stderr, "l4 send: %s: at offset %" PRIu64 ": %s\n", p->r->path, at,
+			    why);
+		else
+			fprintf(stderr, "l4 send: %s: %s\n", p->r->path, l4_err_text(e));
 		r = L4_EXIT_SYSTEM;
 	}
 	l4_capfile_free(f);

@@ -229,6 +229,7 @@ def on_link():
     expect("SSDP: two answers from other ports", len(re.findall(r"10\.84\.1\.2 +[\d.]+ ms", out)), 2)
     out = example("arp-sweep.sh", "10.84.1.0/28")
     expect("ARP sweep", re.findall(r"(\S+) is at", out), ["10.84.1.2"])
+    expect("ARP sweep: the silent by address", "no answer: Who has 10.84.1.9? Tell" in out, True)
     rows, _ = ask("-i", "s1a", "--all", "--timeout", "300ms", "ip6(dst=ff02::1)/icmp6()")
     expect("all nodes of the link", len(rows), 1)
     for own, target in ((OWN4, "10.84.1.2"), (OWN6, "fd84:1::2")):
@@ -297,7 +298,7 @@ def replay(tmp):
     sent, _ = counted(["--replay", file])
     expect("bare IP packets go by the route", sent, 2)
     _, err = l4("send", "--replay", "/etc/passwd", code=3)
-    expect("what is no capture", "/etc/passwd" in err, True)
+    expect("what is no capture", "/etc/passwd: at offset 0: not a pcap or pcapng file" in err, True)
 
 
 def interrupted():
