@@ -34,6 +34,11 @@ struct l4_dissect_config {
 	bool check_checksums;     /* verify IP, TCP, UDP checksums (offload recognised) */
 	uint64_t hash_seed;       /* any number that the capture's maker does not know; changes no
 				     result, only what colliding names cost */
+	/* The name of a port of protocol 6 or 17 for titles and the info column, as "http(80)";
+	 * returns NUL-terminated text of at most 31 bytes (more is cut) that stays, or NULL: it has
+	 * none. NULL: ports are numbers. */
+	const char *(*port_name)(void *ctx, uint16_t port, uint8_t proto);
+	void *port_name_ctx;
 };
 
 /* cfg may be NULL. NULL: no memory. */

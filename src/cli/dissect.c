@@ -45,7 +45,9 @@ static const char help[] =
     "      --raw             with --follow: only the bytes\n"
     "      --expert          the events of the analysis, counted\n"
     "      --stats           rates, protocols, sizes, round trips\n"
-    "      --checksums       verify the checksums of IP, TCP and UDP\n"
+    "      --checksums       verify the checksums of IP, TCP and UDP; those left to the sender's\n"
+    "                        network card (offload) are told from wrong ones\n"
+    "  -N, --names           ports by the names of /etc/services\n"
     "      --html FILE       one page: ladder, time-sequence graph, header bits, stream\n"
     "      --help            this text\n"
     "\n"
@@ -117,6 +119,7 @@ static const struct option options[] = {
 	{ "stats", no_argument, NULL, OPT_STATS },
 	{ "html", required_argument, NULL, OPT_HTML },
 	{ "checksums", no_argument, NULL, OPT_CHECKSUMS },
+	{ "names", no_argument, NULL, 'N' },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ NULL, 0, NULL, 0 },
 };
@@ -253,7 +256,7 @@ static int read_options(struct dissect *x, int argc, char **argv, const char **f
 {
 	int c;
 	optind = 1;
-	while ((c = getopt_long(argc, argv, "dlxje:c:Y:f:w:", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "dlxje:c:Y:f:w:N", options, NULL)) != -1) {
 		switch (c) {
 		case 'd':
 			if (set_view(x, VIEW_DETAIL))
@@ -278,6 +281,10 @@ static int read_options(struct dissect *x, int argc, char **argv, const char **f
 			break;
 		case OPT_BITS:
 			x->views.bits = true;
+			break;
+		case 'N':
+			x->views.names = true;
+			x->cfg.port_name = views_port_name;
 			break;
 		case OPT_CHECKSUMS:
 			x->cfg.check_checksums = true;
@@ -407,7 +414,7 @@ static void finish(struct dissect *x)
 			x->status = L4_EXIT_NO;
 	}
 	if (x->conversations)
-		report_conversations(&output, x->d, x->conv_proto, x->json);
+		report_conversations(&output, x->d, x->conv_proto, x->json, x->views.names);
 	if (x->expert)
 		expert_print(x->expert, &output, x->json);
 	if (x->stats)

@@ -22,8 +22,9 @@ struct column {
 
 struct views {
 	enum view_kind kind;
-	bool hex;  /* bytes after each packet */
-	bool bits; /* --layers: bytes as bits */
+	bool hex;   /* bytes after each packet */
+	bool bits;  /* --layers: bytes as bits */
+	bool names; /* ports by the names of /etc/services */
 	bool colour;
 	bool terminal; /* output goes to one */
 	struct column columns[COLUMNS_MAX];
@@ -41,6 +42,8 @@ int views_add_columns(struct views *v, struct l4_dissect *d, const char *list);
 void views_prepare(struct views *v, struct l4_dissect *d);
 /* Gives back what views_prepare made. */
 void views_end(struct views *v);
+/* For l4_dissect_config: the name of a port in /etc/services. */
+const char *views_port_name(void *ctx, uint16_t port, uint8_t proto);
 void views_packet(struct views *v, const struct l4_dissected *p);
 
 #endif

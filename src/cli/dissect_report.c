@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/ports_names.h"
+
 /* ---- conversations ---- */
 
 static const char *state_of(const struct l4_conversation *c)
@@ -46,12 +48,22 @@ static void conversation_json(struct out *o, const struct l4_conversation *c)
 	out_str(o, "}\n");
 }
 
-static void conversation_line(struct out *o, const struct l4_conversation *c)
+/* An end, its port by name where there is one. */
+static void named(const struct l4_endpoint *e, uint8_t proto, bool names, char *t)
 {
-	char a[L4_ENDPOINT_TEXT_MAX], b[L4_ENDPOINT_TEXT_MAX];
+	const char *name = names ? ports_service_name(e->port, proto) : NULL;
+	l4_endpoint_format(e, t, L4_ENDPOINT_TEXT_MAX);
+	char *colon = strrchr(t, ':');
+	if (name && colon)
+		snprintf(colon + 1, 32, "%s", name);
+}
+
+static void conversation_line(struct out *o, const struct l4_conversation *c, bool names)
+{
+	char a[L4_ENDPOINT_TEXT_MAX + 32], b[L4_ENDPOINT_TEXT_MAX + 32];
 	if (c->proto) {
-		l4_endpoint_format(&c->a, a, sizeof a);
-		l4_endpoint_format(&c->b, b, sizeof b);
+		named(&c->a, c->proto, names, a);
+		named(&c->b, c->proto, names, b);
 	} else {
 		l4_addr_format(&c->a.addr, a, sizeof a);
 		l4_addr_format(&c->b.addr, b, sizeof b);
@@ -72,7 +84,8 @@ static void conversation_line(struct out *o, const struct l4_conversation *c)
 	out_char(o, '\n');
 }
 
-void report_conversations(struct out *o, const struct l4_dissect *d, int proto, bool json)
+void report_conversations(
+    struct out *o, const struct l4_dissect *d, int proto, bool json, bool names)
 {
 	static const int protos[] = { 6, 17, 0 };
 	uint32_t n = l4_dissect_conversations(d);
@@ -90,7 +103,7 @@ void report_conversations(struct out *o, const struct l4_dissect *d, int proto, 
 			if (json)
 				conversation_json(o, &c);
 			else
-				conversation_line(o, &c);
+				conversation_line(o, &c, names);
 		}
 	}
 }

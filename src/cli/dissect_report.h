@@ -8,8 +8,9 @@
 
 #include "cli/out.h"
 
-/* proto: 6, 17, 0 (pairs of IP addresses), -1: all. */
-void report_conversations(struct out *o, const struct l4_dissect *d, int proto, bool json);
+/* proto: 6, 17, 0 (pairs of IP addresses), -1: all. names: ports by those of /etc/services. */
+void report_conversations(
+    struct out *o, const struct l4_dissect *d, int proto, bool json, bool names);
 
 struct expert;
 struct expert *expert_new(struct l4_dissect *d);

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/ports_names.h"
+
 /* ---- columns of --fields ---- */
 
 static int special_column(const char *name)
@@ -298,12 +300,33 @@ static void fields(struct views *v, const struct l4_dissected *p)
 	out_char(o, '\n');
 }
 
+/* ---- names of ports ---- */
+
+const char *views_port_name(void *ctx, uint16_t port, uint8_t proto)
+{
+	(void)ctx;
+	return ports_service_name(port, proto);
+}
+
+/* The name of the port that the field holds, NULL: it holds none, or there is no name. */
+static const char *port_name(const struct views *v, const struct l4_item *i)
+{
+	const char *n = i->field->name;
+	if (!v->names || i->field->type != L4_FT_U16 ||
+	    (strncmp(n, "tcp.", 4) && strncmp(n, "udp.", 4)))
+		return NULL;
+	if (strcmp(n + 4, "srcport") && strcmp(n + 4, "dstport") && strcmp(n + 4, "port"))
+		return NULL;
+	return ports_service_name((uint16_t)i->v.u, n[0] == 't' ? 6 : 17);
+}
+
 /* ---- detail ---- */
 
 enum { DETAIL_BYTES = 40 }; /* the rest is in --hex */
 
-static void detail_value(struct out *o, const struct l4_item *i)
+static void detail_value(const struct views *v, const struct l4_item *i)
 {
+	struct out *o = v->out;
 	const struct l4_field *f = i->field;
 	if (f->type == L4_FT_BOOL) {
 		const char *name = l4_value_name(f->values, i->v.u);
@@ -312,6 +335,8 @@ static void detail_value(struct out *o, const struct l4_item *i)
 	}
 	const char *name =
 	    f->type >= L4_FT_U8 && f->type <= L4_FT_U64 ? l4_value_name(f->values, i->v.u) : NULL;
+	if (!name)
+		name = port_name(v, i);
 	if (name) {
 		out_str(o, name);
 		out_str(o, " (");
@@ -337,9 +362,10 @@ static void detail_value(struct out *o, const struct l4_item *i)
 	}
 }
 
-static void detail_line(struct out *o, const struct l4_item *i)
+static void detail_line(const struct views *v, const struct l4_item *i)
 {
 	static const char spaces[] = "                                                            ";
+	struct out *o = v->out;
 	const struct l4_field *f = i->field;
 	size_t in = i->depth * 4u < sizeof spaces - 1 ? i->depth * 4u : sizeof spaces - 1;
 	out_bytes(o, spaces, in);
@@ -353,7 +379,7 @@ static void detail_line(struct out *o, const struct l4_item *i)
 		out_str(o, f->label);
 		if (f->type != L4_FT_NONE) {
 			out_str(o, ": ");
-			detail_value(o, i);
+			detail_value(v, i);
 		}
 	}
 	if (generated)
@@ -457,13 +483,14 @@ static void detail(struct views *v, const struct l4_dissected *p)
 {
 	struct out *o = v->out;
 	for (uint32_t k = 0; k < p->n_items; k++) {
-		const struct line *l = line_of(&p->items[k]);
+		const struct l4_item *i = &p->items[k];
+		const struct line *l = port_name(v, i) ? NULL : line_of(i);
 		if (!l) {
-			detail_line(o, &p->items[k]);
+			detail_line(v, i);
 			continue;
 		}
 		char *from = out_room(o);
-		o->n += (size_t)(quick_line(from, l, &p->items[k]) - from);
+		o->n += (size_t)(quick_line(from, l, i) - from);
 	}
 	if (p->malformed || p->cut) {
 		out_fmt(o, "[%s: %s, at byte %u]\n",
@@ -514,7 +541,18 @@ static const char *osi(const char *proto, const char **pdu)
 	return "5+ application";
 }
 
-static void ends_text(char *t, size_t cap, const struct l4_layer *l)
+/* A port, with its name if names are wanted, in a buffer of 48 bytes. */
+static const char *port_text(const struct views *v, char *t, unsigned port, bool tcp)
+{
+	const char *name = v->names ? ports_service_name((uint16_t)port, tcp ? 6 : 17) : NULL;
+	if (name)
+		snprintf(t, 48, "%.31s(%u)", name, port);
+	else
+		snprintf(t, 48, "%u", port);
+	return t;
+}
+
+static void ends_text(const struct views *v, char *t, size_t cap, const struct l4_layer *l)
 {
 	char a[64], b[64];
 	const uint8_t *h = l->data;
@@ -530,7 +568,9 @@ static void ends_text(char *t, size_t cap, const struct l4_layer *l)
 		a[address_text(a, L4_AK_IP6, h + 8)] = 0;
 		b[address_text(b, L4_AK_IP6, h + 24)] = 0;
 	} else if ((!strcmp(n, "tcp") || !strcmp(n, "udp")) && l->header_len >= 4) {
-		snprintf(t, cap, "%u → %u", h[0] << 8 | h[1], h[2] << 8 | h[3]);
+		snprintf(t, cap, "%s → %s",
+		    port_text(v, a, (unsigned)(h[0] << 8 | h[1]), n[0] == 't'),
+		    port_text(v, b, (unsigned)(h[2] << 8 | h[3]), n[0] == 't'));
 		return;
 	} else {
 		return;
@@ -548,7 +588,7 @@ static void layers(struct views *v, const struct l4_dissected *p)
 			continue;
 		const char *pdu, *layer = osi(l->proto->name, &pdu);
 		char ends[160];
-		ends_text(ends, sizeof ends, l);
+		ends_text(v, ends, sizeof ends, l);
 		out_fmt(o, "  %-14s  %-9s %-8s header %3u  payload %5u%s%s\n", layer,
 		    l->proto->name, pdu, l->header_len,
 		    l->len > l->header_len ? l->len - l->header_len : 0, ends[0] ? "  " : "", ends);

@@ -343,6 +343,15 @@ static inline char *fmt_str(char *o, const char *s)
 	return o + n;
 }
 char *fmt_dec(char *o, uint64_t v);
+/* A port; with its name before it where the configuration names it: "http(80)", at most 48 bytes.
+ * space: what stands between name and number. */
+char *fmt_port_name(
+    const struct l4_dissect *d, char *o, uint16_t port, uint8_t proto, const char *space);
+static inline char *fmt_port(
+    const struct l4_dissect *d, char *o, uint16_t port, uint8_t proto, const char *space)
+{
+	return d->cfg.port_name ? fmt_port_name(d, o, port, proto, space) : fmt_dec(o, port);
+}
 char *fmt_hex(char *o, uint64_t v, unsigned digits);
 char *fmt_ip4(char *o, const uint8_t *p);
 char *fmt_ip6(char *o, const uint8_t *p);

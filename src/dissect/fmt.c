@@ -51,6 +51,21 @@ char *fmt_dec(char *o, uint64_t v)
 	return four(upto4(o, x / 10000), x % 10000);
 }
 
+char *fmt_port_name(
+    const struct l4_dissect *d, char *o, uint16_t port, uint8_t proto, const char *space)
+{
+	const char *name = d->cfg.port_name(d->cfg.port_name_ctx, port, proto);
+	if (!name)
+		return fmt_dec(o, port);
+	for (unsigned n = 0; n < 31 && name[n]; n++)
+		*o++ = name[n] > ' ' && name[n] < 0x7f ? name[n] : '?';
+	o = fmt_str(o, space);
+	*o++ = '(';
+	o = fmt_dec(o, port);
+	*o++ = ')';
+	return o;
+}
+
 char *fmt_hex(char *o, uint64_t v, unsigned digits)
 {
 	for (unsigned i = digits; i-- > 0; v >>= 4)

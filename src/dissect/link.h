@@ -22,7 +22,16 @@ void l4_icmp_quote(struct l4_dissect *d, enum l4_proto_id id, struct l4_view v);
 
 extern const struct l4_value l4_ethertype_names[];
 extern const struct l4_value l4_ip_proto_names[];
-extern const struct l4_value l4_checksum_status[]; /* 0 bad, 1 good, 2 unverified, 3 not present */
+/* The values of the fields *.checksum.status. */
+enum {
+	CSUM_BAD,
+	CSUM_GOOD,
+	CSUM_UNVERIFIED,
+	CSUM_ABSENT,
+	CSUM_ILLEGAL,
+	CSUM_PARTIAL, /* the sum of the pseudo-header only: the sender's card was to complete it */
+};
+extern const struct l4_value l4_checksum_status[];
 
 /* Internet checksum over a view that is whole: the sum as it should be in the field, given the
  * field itself was included. 0: right. */
@@ -30,5 +39,9 @@ uint16_t l4_link_csum(const uint8_t *p, uint32_t n);
 /* The same with the pseudo-header of the current addresses. */
 uint16_t l4_link_csum_pseudo(
     const struct l4_dissect *d, const uint8_t *p, uint32_t n, uint8_t proto);
+/* Verifies the checksum of TCP or UDP that stands `at` bytes into the n at p: CSUM_GOOD, CSUM_BAD
+ * or CSUM_PARTIAL; *should is what it should be (host order). */
+unsigned l4_link_csum_verify(const struct l4_dissect *d, const uint8_t *p, uint32_t n, uint32_t at,
+    uint8_t proto, uint16_t *should);
 
 #endif

@@ -4,7 +4,7 @@
 #include "dissect/link.h"
 
 const struct l4_value l4_checksum_status[] = { { 0, "Bad" }, { 1, "Good" }, { 2, "Unverified" },
-	{ 3, "Not present" }, { 4, "Illegal" }, { 0, NULL } };
+	{ 3, "Not present" }, { 4, "Illegal" }, { 5, "Partial" }, { 0, NULL } };
 
 static const struct l4_field fields[] = { ROW0("ethertype", "EtherType", 0) };
 
@@ -90,8 +90,8 @@ uint16_t l4_link_csum(const uint8_t *p, uint32_t n)
 	return l4_csum_fold(l4_csum_partial(p, n, 0));
 }
 
-uint16_t l4_link_csum_pseudo(
-    const struct l4_dissect *d, const uint8_t *p, uint32_t n, uint8_t proto)
+/* The sum of the pseudo-header. False: there are no addresses for one. */
+static bool pseudo(const struct l4_dissect *d, uint32_t n, uint8_t proto, uint32_t *sum)
 {
 	struct l4_addr s, e;
 	if (d->net_src.kind == L4_AK_IP6) {
@@ -101,9 +101,45 @@ uint16_t l4_link_csum_pseudo(
 		s = l4_addr_from_ip4(d->net_src.p);
 		e = l4_addr_from_ip4(d->net_dst.p);
 	} else {
-		return 0;
+		return false;
 	}
-	return l4_csum_fold(l4_csum_partial(p, n, l4_csum_pseudo(&s, &e, proto, n)));
+	*sum = l4_csum_pseudo(&s, &e, proto, n);
+	return true;
+}
+
+uint16_t l4_link_csum_pseudo(
+    const struct l4_dissect *d, const uint8_t *p, uint32_t n, uint8_t proto)
+{
+	uint32_t sum;
+	return pseudo(d, n, proto, &sum) ? l4_csum_fold(l4_csum_partial(p, n, sum)) : 0;
+}
+
+/* A packet that the sender itself captured has not been at its network card: where the card was to
+ * complete the checksum, the field holds the sum of the pseudo-header, not inverted (Linux's
+ * CHECKSUM_PARTIAL). Where the card also cuts segments, some systems leave the length out of it. */
+unsigned l4_link_csum_verify(const struct l4_dissect *d, const uint8_t *p, uint32_t n, uint32_t at,
+    uint8_t proto, uint16_t *should)
+{
+	uint32_t sum;
+	uint16_t field;
+	memcpy(&field, p + at, 2);
+	*should = l4_get_u16(p + at);
+	if (!pseudo(d, n, proto, &sum))
+		return CSUM_GOOD;
+	uint16_t rest = l4_csum_fold(l4_csum_partial(p, n, sum));
+	if (!rest)
+		return CSUM_GOOD;
+	uint16_t right = l4_csum_update16(rest, field, 0);
+	*should = l4_get_u16((const uint8_t *)&right);
+	if (proto == 17 && !right)
+		*should = 0xffff; /* RFC 768 */
+	uint16_t inverted = l4_csum_fold(sum);
+	if ((field ^ inverted) == 0xffff)
+		return CSUM_PARTIAL;
+	if (proto != 6 || !pseudo(d, 0, proto, &sum))
+		return CSUM_BAD;
+	inverted = l4_csum_fold(sum);
+	return (field ^ inverted) == 0xffff ? CSUM_PARTIAL : CSUM_BAD;
 }
 
 static void dissect_ethertype(struct l4_dissect *d, struct l4_view v)

@@ -42,6 +42,8 @@ enum {
 	CHECKSUM,
 	CHECKSUM_STATUS,
 	CHECKSUM_BAD,
+	CHECKSUM_PARTIAL,
+	CHECKSUM_CALC,
 	URGENT,
 	TCP_OPTION_ROWS(ROW_ENUM) TIME_RELATIVE,
 	TIME_DELTA,
@@ -135,6 +137,9 @@ static const struct l4_field fields[] = {
 	[CHECKSUM_STATUS] = ROW(
 	    "tcp.checksum.status", "Checksum Status", U8, DEC, GEN, .values = l4_checksum_status),
 	[CHECKSUM_BAD] = EVENT("tcp.checksum_bad.expert", "Bad checksum", ERROR),
+	[CHECKSUM_PARTIAL] = EVENT("tcp.checksum.partial",
+	    "Partial checksum, of the pseudo-header: left to the sender's card (offload)", NOTE),
+	[CHECKSUM_CALC] = ROW("tcp.checksum_calculated", "Calculated Checksum", U16, HEX, GEN),
 	[URGENT] =
 	    ROW("tcp.urgent_pointer", "Urgent Pointer", U16, DEC, AT(144, 16), .alias = "urgptr"),
 	TCP_OPTION_ROWS(ROW_TABLE)[TIME_RELATIVE] = ROW("tcp.time_relative",
@@ -373,8 +378,9 @@ static void put_header(struct l4_dissect *d, struct l4_view v, const struct l4_t
 	const uint8_t *h = v.p;
 	char *o = dis_title_room(d);
 	if (o) {
-		o = fmt_dec(fmt_str(o, "Transmission Control Protocol, Src Port: "), d->sport);
-		o = fmt_dec(fmt_str(o, ", Dst Port: "), d->dport);
+		o = fmt_str(o, "Transmission Control Protocol, Src Port: ");
+		o = fmt_port(d, o, d->sport, 6, " ");
+		o = fmt_port(d, fmt_str(o, ", Dst Port: "), d->dport, 6, " ");
 		o = fmt_dec(fmt_str(o, ", Seq: "), t->seq - t->base_seq);
 		if (t->flags & TH_ACK && t->hlen >= 20)
 			o = fmt_dec(fmt_str(o, ", Ack: "), t->ack - t->base_ack);
@@ -434,15 +440,26 @@ static void put_header(struct l4_dissect *d, struct l4_view v, const struct l4_t
 	}
 }
 
+static bool checksum_known(const struct l4_dissect *d, struct l4_view v)
+{
+	return d->cfg.check_checksums && v.cap == v.len && v.len >= 20 && !d->fragment &&
+	       !d->quoted;
+}
+
 static void put_checksum(struct l4_dissect *d, struct l4_view v)
 {
 	dis_u(d, CHECKSUM, v.p + 16, 2, l4_get_u16(v.p + 16));
-	unsigned status = 2;
-	if (d->cfg.check_checksums && v.cap == v.len && !d->fragment && !d->quoted)
-		status = l4_link_csum_pseudo(d, v.p, v.len, 6) == 0;
-	dis_u(d, CHECKSUM_STATUS, NULL, 0, status);
-	if (!status)
+	unsigned status = CSUM_UNVERIFIED;
+	uint16_t should = 0;
+	if (checksum_known(d, v))
+		status = l4_link_csum_verify(d, v.p, v.len, 16, 6, &should);
+	if (status == CSUM_BAD)
 		dis_expert(d, CHECKSUM_BAD);
+	if (status == CSUM_PARTIAL)
+		dis_expert(d, CHECKSUM_PARTIAL);
+	dis_u(d, CHECKSUM_STATUS, NULL, 0, status);
+	if (status != CSUM_UNVERIFIED)
+		dis_u(d, CHECKSUM_CALC, NULL, 0, should);
 	dis_fixed(d, v, URGENT, URGENT);
 }
 
@@ -520,13 +537,14 @@ static void info_marks(struct l4_dissect *d, const struct l4_tcp_ta *ta)
 /* ---- a segment ---- */
 
 static void info_start(struct l4_dissect *d, const struct l4_tcp_hdr *t,
-    const struct l4_tcp_flow *fwd, unsigned urgent)
+    const struct l4_tcp_flow *fwd, struct l4_view v)
 {
-	char *o = col_room(d, 256);
+	char *o = col_room(d, 512);
+	uint16_t should;
 	if (!o)
 		return;
-	o = fmt_dec(o, d->sport);
-	o = fmt_dec(fmt_str(o, " → "), d->dport);
+	o = fmt_port(d, o, d->sport, 6, "");
+	o = fmt_port(d, fmt_str(o, " → "), d->dport, 6, "");
 	o = info_flags(o, t->flags);
 	o = fmt_dec(fmt_str(o, " Seq="), t->seq - t->base_seq);
 	if (t->flags & TH_ACK)
@@ -534,7 +552,14 @@ static void info_start(struct l4_dissect *d, const struct l4_tcp_hdr *t,
 	bool scaled = fwd && fwd->win_scale >= 0 && !(t->flags & TH_SYN);
 	o = fmt_dec(fmt_str(o, " Win="), scaled ? t->window << fwd->win_scale : t->window);
 	if (t->flags & TH_URG)
-		o = fmt_dec(fmt_str(o, " Urg="), urgent);
+		o = fmt_dec(fmt_str(o, " Urg="), v.cap >= 20 ? l4_get_u16(v.p + 18) : 0);
+	if (checksum_known(d, v)) {
+		unsigned status = l4_link_csum_verify(d, v.p, v.len, 16, 6, &should);
+		if (status == CSUM_BAD)
+			o = fmt_str(o, " [TCP CHECKSUM INCORRECT]");
+		if (status == CSUM_PARTIAL)
+			o = fmt_str(o, " [TCP CHECKSUM PARTIAL]");
+	}
 	if (t->have_seglen)
 		o = fmt_dec(fmt_str(o, " Len="), t->seglen);
 	col_took(d, o);
@@ -545,9 +570,9 @@ static void short_header(struct l4_dissect *d, struct l4_view v)
 	/* ICMP quotes at least eight bytes: ports and sequence number. */
 	char *o = dis_title_room(d);
 	if (o) {
-		o = fmt_dec(
-		    fmt_str(o, "Transmission Control Protocol, Src Port: "), l4_get_u16(v.p));
-		*fmt_dec(fmt_str(o, ", Dst Port: "), l4_get_u16(v.p + 2)) = 0;
+		o = fmt_str(o, "Transmission Control Protocol, Src Port: ");
+		o = fmt_port(d, o, l4_get_u16(v.p), 6, " ");
+		*fmt_port(d, fmt_str(o, ", Dst Port: "), l4_get_u16(v.p + 2), 6, " ") = 0;
 	}
 	dis_fixed(d, v, SRCPORT, PORT2);
 	if (v.cap >= 4) {
@@ -615,7 +640,7 @@ static void dissect_tcp(struct l4_dissect *d, struct l4_view v)
 		}
 	}
 	if (cols(d))
-		info_start(d, &t, fwd, v.cap >= 20 ? l4_get_u16(h + 18) : 0);
+		info_start(d, &t, fwd, v);
 	if (t.hlen < 20) {
 		put_header(d, v, &t, c, fwd);
 		if (cols(d)) {

@@ -11,6 +11,7 @@ enum {
 	LENGTH,
 	CHECKSUM,
 	CHECKSUM_STATUS,
+	CHECKSUM_CALC,
 	STREAM,
 	TIME_RELATIVE,
 	TIME_DELTA,
@@ -18,6 +19,7 @@ enum {
 	LENGTH_BAD,
 	CHECKSUM_ZERO,
 	CHECKSUM_BAD,
+	CHECKSUM_PARTIAL,
 };
 
 static const struct l4_field fields[] = {
@@ -34,6 +36,7 @@ static const struct l4_field fields[] = {
 	    .derive = L4_DERIVE_CHECKSUM_PSEUDO, .alias = "chksum"),
 	[CHECKSUM_STATUS] = ROW(
 	    "udp.checksum.status", "Checksum Status", U8, DEC, GEN, .values = l4_checksum_status),
+	[CHECKSUM_CALC] = ROW("udp.checksum_calculated", "Calculated Checksum", U16, HEX, GEN),
 	[STREAM] = ROW("udp.stream", "Stream index", U32, DEC, GEN),
 	[TIME_RELATIVE] = ROW("udp.time_relative", "Time since first packet of the stream", SPAN,
 	    NONE, GEN, .unit = "s"),
@@ -44,6 +47,8 @@ static const struct l4_field fields[] = {
 	[CHECKSUM_ZERO] =
 	    EVENT("udp.checksum.zero", "Checksum is zero, which IPv6 does not allow", ERROR),
 	[CHECKSUM_BAD] = EVENT("udp.checksum.bad", "Bad checksum", ERROR),
+	[CHECKSUM_PARTIAL] = EVENT("udp.checksum.partial",
+	    "Partial checksum, of the pseudo-header: left to the sender's card (offload)", NOTE),
 };
 
 /* Whose port leads: the lower one, since it is the service's more often (as Wireshark does). */
@@ -92,13 +97,14 @@ static void put_times(struct l4_dissect *d, const struct l4_conv *c, l4_time pre
 		i->v.i = (int64_t)(d->out.cap->ts - prev);
 }
 
-static unsigned checksum_status(struct l4_dissect *d, struct l4_view v, uint32_t len)
+static unsigned checksum_status(
+    struct l4_dissect *d, struct l4_view v, uint32_t len, uint16_t *should)
 {
 	if (!l4_get_u16(v.p + 6))
-		return d->net_src.kind == L4_AK_IP6 ? 4 : 3;
+		return d->net_src.kind == L4_AK_IP6 ? CSUM_ILLEGAL : CSUM_ABSENT;
 	if (!d->cfg.check_checksums || v.cap < len || d->fragment || d->quoted)
-		return 2;
-	return l4_link_csum_pseudo(d, v.p, len, 17) == 0;
+		return CSUM_UNVERIFIED;
+	return l4_link_csum_verify(d, v.p, len, 6, 17, should);
 }
 
 static void payload(struct l4_dissect *d, struct l4_view next)
@@ -126,14 +132,17 @@ static bool ports(struct l4_dissect *d, struct l4_view v)
 	d->sport = l4_get_u16(v.p);
 	d->dport = l4_get_u16(v.p + 2);
 	if (cols(d)) {
-		col_dec(d, d->sport);
-		col_str(d, " → ");
-		col_dec(d, d->dport);
+		char *o = col_room(d, 192);
+		if (o) {
+			o = fmt_port(d, o, d->sport, 17, "");
+			col_took(d, fmt_port(d, fmt_str(o, " → "), d->dport, 17, ""));
+		}
 	}
 	char *o = dis_title_room(d);
 	if (o) {
-		o = fmt_dec(fmt_str(o, "User Datagram Protocol, Src Port: "), d->sport);
-		*fmt_dec(fmt_str(o, ", Dst Port: "), d->dport) = 0;
+		o = fmt_str(o, "User Datagram Protocol, Src Port: ");
+		o = fmt_port(d, o, d->sport, 17, " ");
+		*fmt_port(d, fmt_str(o, ", Dst Port: "), d->dport, 17, " ") = 0;
 	}
 	dis_fixed(d, v, SRCPORT, LENGTH);
 	return true;
@@ -174,12 +183,20 @@ static void dissect_udp(struct l4_dissect *d, struct l4_view v)
 	l4_time prev = 0;
 	if (d->w_any || d->columns || d->connections) {
 		dis_u(d, CHECKSUM, h + 6, 2, l4_get_u16(h + 6));
-		unsigned status = checksum_status(d, all, len);
-		dis_u(d, CHECKSUM_STATUS, NULL, 0, status);
-		if (status == 0)
+		uint16_t should = 0;
+		unsigned status = checksum_status(d, all, len, &should);
+		if (status == CSUM_BAD)
 			dis_expert(d, CHECKSUM_BAD);
-		if (status == 4)
+		if (status == CSUM_PARTIAL)
+			dis_expert(d, CHECKSUM_PARTIAL);
+		if (status == CSUM_ILLEGAL)
 			dis_expert(d, CHECKSUM_ZERO);
+		dis_u(d, CHECKSUM_STATUS, NULL, 0, status);
+		if (d->cfg.check_checksums && (status <= CSUM_GOOD || status == CSUM_PARTIAL))
+			dis_u(d, CHECKSUM_CALC, NULL, 0, should);
+		if (cols(d) && (status == CSUM_BAD || status == CSUM_PARTIAL))
+			col_str(d, status == CSUM_BAD ? " [UDP CHECKSUM INCORRECT]"
+						      : " [UDP CHECKSUM PARTIAL]");
 		c = stream(d, len - 8, &prev);
 	}
 	struct l4_view next = view_skip(all, 8);
