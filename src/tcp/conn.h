@@ -104,6 +104,12 @@ struct l4_rrange {
 	uint32_t start, end;
 };
 
+/* Bytes received beyond a gap. */
+struct l4_island {
+	uint32_t start, end;
+	uint32_t serial; /* of the change that made it what it is */
+};
+
 struct l4_rcvbuf {
 	uint8_t *ring; /* cap bytes, a power of two, or NULL */
 	uint32_t cap;
@@ -111,10 +117,10 @@ struct l4_rcvbuf {
 	uint32_t ready; /* bytes in order, not yet read */
 	uint32_t lent;  /* the last of them, not in the ring but in lent frames */
 	uint16_t loan_head, loan_tail; /* entries of the stack's loans, when lent > 0 */
-	struct l4_rrange *ooo;         /* sorted ranges beyond rcv_nxt */
+	struct l4_island *ooo;         /* sorted, beyond rcv_nxt */
 	uint16_t ooo_n, ooo_cap;
-	uint32_t recent[4]; /* starts of ranges most recently changed, for SACK order */
-	uint8_t recent_n;
+	uint32_t serial, told; /* changes of islands so far, and of them reported by SACK */
+	bool untold;           /* some island is to be reported */
 };
 
 /* --- Congestion control (cc.h) --- */

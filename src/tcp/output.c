@@ -163,7 +163,10 @@ static void ack_sent(struct l4_tcp *c, l4_time now)
 {
 	if (c->ack_owed && c->quick)
 		c->quick--;
-	c->ack_now = c->ack_owed = false;
+	/* not all that came out of order is told yet: another ACK, at once (rcvbuf.c) */
+	c->ack_now = c->ack_owed = c->rcv.untold && c->rcv.ooo_n;
+	if (c->ack_now)
+		c->ack_why.code = L4_WHY_ACK_OOO;
 	c->unacked_segs = 0;
 	c->dup_acks_owed = 0;
 	c->last_ack_sent = c->rcv_nxt;

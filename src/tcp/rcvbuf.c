@@ -95,15 +95,6 @@ static uint32_t range_find(const struct l4_rcvbuf *r, uint32_t seq) /* first wit
 	return lo;
 }
 
-static void remember(struct l4_rcvbuf *r, uint32_t seq)
-{
-	for (int i = 3; i > 0; i--)
-		r->recent[i] = r->recent[i - 1];
-	r->recent[0] = seq;
-	if (r->recent_n < 4)
-		r->recent_n++;
-}
-
 static int range_add(struct l4_tcp *c, uint32_t start, uint32_t end)
 {
 	struct l4_rcvbuf *r = &c->rcv;
@@ -118,7 +109,7 @@ static int range_add(struct l4_tcp *c, uint32_t start, uint32_t end)
 			uint16_t cap = r->ooo_cap ? (uint16_t)(r->ooo_cap * 2) : 4;
 			if (cap > RANGES_MAX)
 				return L4_ELIMIT;
-			struct l4_rrange *n = l4_tcp_alloc(c->ts, cap * sizeof *n);
+			struct l4_island *n = l4_tcp_alloc(c->ts, cap * sizeof *n);
 			if (!n)
 				return L4_ENOMEM;
 			if (r->ooo_n)
@@ -133,7 +124,8 @@ static int range_add(struct l4_tcp *c, uint32_t start, uint32_t end)
 		memmove(r->ooo + i + 1, r->ooo + j, (r->ooo_n - j) * sizeof *r->ooo);
 		r->ooo_n = (uint16_t)(r->ooo_n - (j - i - 1));
 	}
-	r->ooo[i] = (struct l4_rrange){ start, end };
+	r->ooo[i] = (struct l4_island){ start, end, ++r->serial };
+	r->untold = c->sack_ok;
 	return 0;
 }
 
@@ -227,10 +219,7 @@ int l4_rcvbuf_put(
 			c->dsack.end = l4_seq_min(seq + len, r->ooo[i].end);
 		}
 		copy_gaps(c, s, skip, seq, len);
-		int e = range_add(c, seq, seq + len);
-		if (e == 0)
-			remember(r, seq);
-		return e;
+		return range_add(c, seq, seq + len);
 	}
 	if (!r->ooo_n) {
 		copy_in(c, s, skip, r->ready, len);
@@ -254,7 +243,8 @@ int l4_rcvbuf_put(
 	r->ready += end - c->rcv_nxt;
 	c->rcv_nxt = end;
 	if (!r->ooo_n) {
-		r->recent_n = 0;
+		r->serial = r->told = 0;
+		r->untold = false;
 		l4_tcp_free(c->ts, r->ooo, r->ooo_cap * sizeof *r->ooo);
 		r->ooo = NULL;
 		r->ooo_cap = 0;
@@ -359,36 +349,61 @@ uint32_t l4_rcvbuf_ooo_bytes(const struct l4_tcp *c)
 	return n;
 }
 
-/* RFC 2018 4, RFC 2883 4: the D-SACK first, then the islands, latest change first. */
+/* Up to max islands into pick[], latest change first: the latest of all, or of those that were not
+ * reported yet the earliest. */
+static int choose(const struct l4_rcvbuf *r, bool unsaid, int max, const struct l4_island **pick)
+{
+	int n = 0;
+	for (uint32_t i = 0; i < r->ooo_n; i++) {
+		const struct l4_island *is = &r->ooo[i];
+		if (unsaid && l4_seq_leq(is->serial, r->told))
+			continue;
+		if (n == max && unsaid == l4_seq_gt(is->serial, pick[unsaid ? 0 : n - 1]->serial))
+			continue;
+		if (n == max && unsaid) /* the latest of them can wait */
+			memmove(pick, pick + 1, (size_t)--n * sizeof *pick);
+		else if (n == max)
+			n--;
+		int k = n++;
+		for (; k > 0 && l4_seq_gt(is->serial, pick[k - 1]->serial); k--)
+			pick[k] = pick[k - 1];
+		pick[k] = is;
+	}
+	return n;
+}
+
+/* RFC 2018 4, RFC 2883 4: the D-SACK first, then the islands, latest change first.
+ *
+ * A batch is answered by one ACK. Where more islands have changed in it than that has room for, it
+ * tells of the earliest, without the D-SACK, and leaves the rest to the next (r->untold): what is
+ * never reported would be taken for lost. RFC 5681 4.2 wants an ACK for each. */
 int l4_rcvbuf_sack_blocks(struct l4_tcp *c, struct l4_sack_block *out, int max)
 {
 	struct l4_rcvbuf *r = &c->rcv;
+	const struct l4_island *pick[4];
+	uint32_t fresh = 0;
+	bool dsack = c->dsack.start != c->dsack.end && c->ts->cfg.dsack;
 	int n = 0;
-	if (c->dsack.start != c->dsack.end && c->ts->cfg.dsack) {
+	for (uint32_t i = 0; i < r->ooo_n && r->untold; i++)
+		fresh += l4_seq_gt(r->ooo[i].serial, r->told);
+	bool behind = fresh > (uint32_t)(max - dsack);
+	if (dsack && !behind) {
 		out[n++] = (struct l4_sack_block){ c->dsack.start, c->dsack.end };
 		c->dsack.start = c->dsack.end;
 		c->ts->ctr.dsack_sent++;
 	}
-	int first = n;
-	for (int k = 0; k < r->recent_n + (int)r->ooo_n && n < max; k++) {
-		uint32_t i;
-		if (k < r->recent_n) {
-			i = range_find(r, r->recent[k] + 1);
-			if (i >= r->ooo_n || l4_seq_gt(r->ooo[i].start, r->recent[k]))
-				continue;
-		} else {
-			i = (uint32_t)(k - r->recent_n);
-		}
-		bool seen = false;
-		for (int m = first; m < n; m++)
-			seen |= out[m].start == r->ooo[i].start;
-		if (seen)
-			continue;
+	int islands = choose(r, behind, max - n, pick);
+	for (int k = 0; k < islands; k++) {
 		/* the FIN's octet is part of the sequence space (RFC 2018 3): without it the peer
 		 * would send the last segment again */
-		uint32_t fin = c->rcv_fin_seen && r->ooo[i].end == c->rcv_fin_seq;
-		out[n++] = (struct l4_sack_block){ r->ooo[i].start, r->ooo[i].end + fin };
+		uint32_t fin = c->rcv_fin_seen && pick[k]->end == c->rcv_fin_seq;
+		out[n++] = (struct l4_sack_block){ pick[k]->start, pick[k]->end + fin };
 	}
+	if (behind)
+		r->told = pick[0]->serial;
+	else
+		r->told = r->serial;
+	r->untold = behind && (dsack || fresh > (uint32_t)islands);
 	return n;
 }
 
