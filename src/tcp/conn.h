@@ -85,6 +85,7 @@ struct l4_txseg {
 };
 
 #define L4_SLOT_NONE UINT32_MAX
+#define L4_UNDO_MANY UINT8_MAX
 
 struct l4_scoreboard {
 	struct l4_txseg *seg; /* ring of cap records, a power of two */
@@ -361,7 +362,9 @@ struct l4_tcp {
 	uint32_t prior_cwnd, prior_ssthresh; /* before the episode, for undo */
 	uint32_t undo_marker;                /* snd_una at the start */
 	bool undo_valid;
-	uint32_t undo_retrans; /* retransmissions of the episode not yet D-SACKed */
+	uint32_t undo_retrans; /* retransmissions of the episode not yet D-SACKed … */
+	uint32_t undo_seq[8];  /* … and where they begin … */
+	uint8_t undo_n;        /* … of so many; L4_UNDO_MANY: of more than fit */
 	bool undo_any;         /* something was retransmitted in the episode */
 	bool retrans_stamped;  /* retrans_stamp holds the TSval of its first retransmission */
 	uint32_t retrans_stamp;
@@ -791,6 +794,8 @@ void l4_rack_on_ack(struct l4_tcp *c, const struct l4_ack *a);
 void l4_recovery_on_ack(struct l4_tcp *c, struct l4_ack *a, uint32_t ack);
 void l4_recovery_on_rto(struct l4_tcp *c, l4_time now);
 void l4_recovery_on_reo(struct l4_tcp *c, l4_time now);
+void l4_recovery_on_retransmit(struct l4_tcp *c, uint32_t seq);
+void l4_recovery_on_dsack(struct l4_tcp *c, uint32_t start, uint32_t end);
 void l4_recovery_enter_cwr(struct l4_tcp *c, l4_time now);
 void l4_recovery_idle_restart(struct l4_tcp *c, l4_time now);
 void l4_recovery_init(struct l4_tcp *c);

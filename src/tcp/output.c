@@ -407,8 +407,7 @@ static int pull_rtx(struct l4_tcp *c, struct l4_seg_out *o, uint32_t i, l4_time 
 		c->retrans_stamped = true;
 		c->retrans_stamp = o->h.opts.ts_val;
 	}
-	c->undo_any = true;
-	c->undo_retrans++;
+	l4_recovery_on_retransmit(c, t->seq);
 	c->total_retrans++;
 	c->bytes_retrans += len;
 	c->ts->ctr.retrans_segs++;

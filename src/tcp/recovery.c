@@ -38,6 +38,41 @@ void l4_tcp_set_ca_state(struct l4_tcp *c, uint8_t s)
 	c->ca_state = s;
 }
 
+void l4_recovery_on_retransmit(struct l4_tcp *c, uint32_t seq)
+{
+	c->undo_any = true;
+	c->undo_retrans++;
+	if (c->undo_n < sizeof c->undo_seq / sizeof c->undo_seq[0])
+		c->undo_seq[c->undo_n++] = seq;
+	else
+		c->undo_n = L4_UNDO_MANY;
+}
+
+/* RFC 3708 3: a retransmission was needless when its segment is reported as a duplicate; one of a
+ * segment that was not sent again is the network's, and tells nothing. Where there were too many to
+ * be kept apart, they are believed as long as the connection has seen no more duplicates than it
+ * has sent. */
+void l4_recovery_on_dsack(struct l4_tcp *c, uint32_t start, uint32_t end)
+{
+	if (!c->undo_valid || !c->undo_retrans || l4_seq_leq(end, c->undo_marker))
+		return;
+	uint32_t n = 0;
+	if (c->undo_n == L4_UNDO_MANY) {
+		if (c->dsack_dups <= c->total_retrans)
+			n = end - start > c->snd_mss ? (end - start) / c->snd_mss : 1;
+	} else {
+		for (uint8_t i = 0; i < c->undo_n;) {
+			if (l4_seq_lt(c->undo_seq[i], start) || l4_seq_geq(c->undo_seq[i], end)) {
+				i++;
+				continue;
+			}
+			c->undo_seq[i] = c->undo_seq[--c->undo_n];
+			n++;
+		}
+	}
+	c->undo_retrans -= n < c->undo_retrans ? n : c->undo_retrans;
+}
+
 static void save_for_undo(struct l4_tcp *c)
 {
 	c->prior_cwnd = c->cwnd;
@@ -46,6 +81,7 @@ static void save_for_undo(struct l4_tcp *c)
 	c->undo_valid = true;
 	c->undo_retrans = c->sb.n_retx;
 	c->undo_any = c->sb.n_retx > 0;
+	c->undo_n = c->sb.n_retx ? L4_UNDO_MANY : 0; /* where those begin was not kept */
 	c->retrans_stamped = false;
 }
 

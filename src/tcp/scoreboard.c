@@ -460,9 +460,7 @@ void l4_sb_sack(struct l4_tcp *c, const struct l4_seg *s, struct l4_ack *a)
 				a->dsack = true;
 				c->dsack_dups++;
 				c->ts->ctr.dsack_recv++;
-				if (c->undo_valid && c->undo_retrans &&
-				    l4_seq_gt(end, c->undo_marker))
-					c->undo_retrans--;
+				l4_recovery_on_dsack(c, start, end);
 			}
 			if (l4_seq_leq(end, ack))
 				continue;

@@ -1,7 +1,8 @@
 /* A host of layer4 on a device: peer DEVICE ADDRESS[,ADDRESS...] [OPTION...].
  * Services: echo (7) and discard (9) over TCP and UDP, and source (19), TCP bytes without end.
- * Options: plain, mac=M, mtu=N, pcap=FILE, impair=TEXT, shared, cc=NAME. Prints "ready"; at the end
- * of its standard input, figures. For tests and benchmarks with the kernel as the other end. */
+ * Options: plain, mac=M, mtu=N, pcap=FILE, impair=TEXT, seed=N (of impair), shared, cc=NAME, log=MS
+ * (the state of what is sent, on standard error). Prints "ready"; at the end of its standard input,
+ * figures. For tests and benchmarks with the kernel as the other end. */
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +34,7 @@ static struct l4_host *h;
 static struct l4_loop *loop;
 static bool over;
 static unsigned long long received, sent, accepted, errors;
+static l4_ep logged; /* the latest connection of source */
 
 static void drop(struct conn *c, bool abort, l4_time now)
 {
@@ -131,6 +133,7 @@ static void take(struct conn *l, l4_time now)
 			return;
 		}
 		c->service = l->service;
+		logged = c->service == SOURCE ? c->ep : logged;
 		accepted++;
 		serve(c, now);
 	}
@@ -214,6 +217,18 @@ static int add_addresses(char *list, unsigned ifindex, l4_time now)
 	return 0;
 }
 
+static void log_state(l4_time now)
+{
+	struct l4_tcp_info i;
+	if (logged && l4_tcp_info(h, logged, &i, now) == 0)
+		fprintf(stderr,
+		    "%.3f cwnd %u ssthresh %u unacked %u rtt %u min %u rwnd %u again %u rto %u "
+		    "dsack %u reord %u acked %llu\n",
+		    (double)now / 1e9, i.snd_cwnd, i.snd_ssthresh, i.unacked, i.rtt, i.min_rtt,
+		    i.snd_wnd, i.total_retrans, i.total_rto, i.dsack_dups, i.reordering,
+		    (unsigned long long)i.bytes_acked);
+}
+
 int main(int argc, char **argv)
 {
 	struct l4_device_options o = { 0 };
@@ -224,6 +239,8 @@ int main(int argc, char **argv)
 	struct l4_guard *guard = NULL;
 	const char *pcap = NULL;
 	bool fault = false, shared = false;
+	uint64_t seed = 1;
+	l4_time every = 0, next = 0;
 	char err[256];
 	l4_host_config_init(&hc);
 	if (argc < 3 || l4_loop_new(&loop) < 0)
@@ -241,6 +258,10 @@ int main(int argc, char **argv)
 			pcap = argv[i] + 5;
 		else if (!strncmp(argv[i], "cc=", 3))
 			snprintf(hc.tcp.congestion, sizeof hc.tcp.congestion, "%s", argv[i] + 3);
+		else if (!strncmp(argv[i], "seed=", 5))
+			seed = strtoull(argv[i] + 5, NULL, 10);
+		else if (!strncmp(argv[i], "log=", 4))
+			every = strtoull(argv[i] + 4, NULL, 10) * L4_MSEC;
 		else if (!strncmp(argv[i], "impair=", 7))
 			fault = l4_impair_parse(&im, argv[i] + 7, NULL) == 0;
 	}
@@ -260,7 +281,7 @@ int main(int argc, char **argv)
 		}
 		hc.icmp_echo = false; /* the kernel answers */
 	}
-	if ((fault && l4_fault_new(&d, d, &im, 1) < 0) ||
+	if ((fault && l4_fault_new(&d, d, &im, seed) < 0) ||
 	    (pcap && l4_pcap_new(&d, d, pcap, err, sizeof err) < 0))
 		return 3;
 	d->ops->caps(d, &ic.caps);
@@ -283,10 +304,14 @@ int main(int argc, char **argv)
 	printf("ready\n");
 	fflush(stdout);
 	while (!over) {
-		e = l4_loop_once(loop, L4_TIME_NEVER);
+		e = l4_loop_once(loop, every ? l4_loop_now(loop) + every : L4_TIME_NEVER);
 		if (e < 0 && e != L4_EAGAIN)
 			return fail("loop", e);
 		events(l4_loop_now(loop));
+		if (every && l4_loop_now(loop) >= next) {
+			log_state(l4_loop_now(loop));
+			next = l4_loop_now(loop) + every;
+		}
 	}
 	struct l4_device_stats st = { 0 };
 	if (d->ops->stats)
