@@ -105,20 +105,24 @@ int l4_tcp_stack_check(const struct l4_tcp_stack *ts, char *what, size_t cap)
 	const char *e = NULL;
 	uint32_t hashed = 0, tw = 0, req = 0;
 	for (uint32_t b = 0; b < ts->n_buckets && !e; b++) {
-		for (const struct l4_hnode *n = ts->bucket[b]; n && !e; n = n->next) {
+		for (uint32_t ref = ts->bucket[b]; ref != L4_REF_NONE && !e;
+		     ref = l4_ref_next(ts, ref)) {
+			enum l4_ref_kind kind = l4_ref_kind(ref);
 			hashed++;
-			tw += n->kind == L4_H_TW;
-			req += n->kind == L4_H_REQ;
-			if ((n->hash & (ts->n_buckets - 1)) != b)
-				e = "node in its bucket";
-			else if (n->kind == L4_H_CONN)
-				e = check_conn((const struct l4_tcp *)(const void *)n);
+			tw += kind == L4_REF_TW;
+			req += kind == L4_REF_REQ;
+			if ((l4_ref_hash(ts, ref) & (ts->n_buckets - 1)) != b) {
+				e = "record in its bucket";
+			} else if (kind == L4_REF_CONN) {
+				const struct l4_tcp *c = l4_slot_conn(&ts->slot[l4_ref_index(ref)]);
+				e = c ? check_conn(c) : NULL;
+			}
 		}
 	}
-	if (!e && (hashed != ts->n_hashed || tw != ts->n_tw || req != ts->n_req))
+	if (!e && (hashed != ts->n_hashed || tw != ts->tw.used || req != ts->req.used))
 		e = "counts of hashed records";
-	if (!e && (ts->n_tw > ts->lim.time_wait || ts->n_conns > ts->lim.connections ||
-		      ts->n_req > ts->lim.half_open ||
+	if (!e && (ts->tw.used > ts->lim.time_wait || ts->n_conns > ts->lim.connections ||
+		      ts->req.used > ts->lim.half_open ||
 		      ts->buffer_used + l4_tcp_spare_bytes(ts) > ts->lim.buffer_bytes))
 		e = "limits";
 	if (!e)

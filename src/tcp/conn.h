@@ -2,9 +2,9 @@
  *
  * Who owns what: the stack owns endpoints (struct l4_tcp: closed, listening or connected),
  * half-open records (struct l4_tcp_req) and TIME-WAIT records (struct l4_tcp_tw). All three stand
- * in one hash by their four-tuple. An endpoint owns its send buffer (chunks), its scoreboard (what
- * was sent and is not acknowledged) and its receive ring; all three are allocated when needed and
- * given back when empty. */
+ * in one hash by their four-tuple (demux.c). An endpoint owns its send buffer (chunks), its
+ * scoreboard (what was sent and is not acknowledged) and its receive ring; all three are allocated
+ * when needed and given back when empty. */
 #ifndef L4_TCP_CONN_H
 #define L4_TCP_CONN_H
 
@@ -175,15 +175,45 @@ enum l4_tcp_timer {
 
 enum l4_rtx_mode { L4_RTX_OFF, L4_RTX_RTO, L4_RTX_PERSIST, L4_RTX_SYN };
 
-/* Demultiplexer node: first in every object that it finds. */
-enum l4_hkind { L4_H_CONN, L4_H_REQ, L4_H_TW, L4_H_PARKED };
+/* --- Demultiplexer (demux.c), pools of records (pool.c) --- */
+
+/* What a segment can belong to is named by a reference: its kind in the two top bits, below them
+ * the index of a connection's slot or of a record. Half as wide as a pointer, it halves the tables.
+ */
+enum l4_ref_kind { L4_REF_CONN, L4_REF_REQ, L4_REF_TW };
+#define L4_REF_NONE  UINT32_MAX
+#define L4_INDEX_MAX ((1u << 30) - 1) /* indices are below */
+
+static inline uint32_t l4_ref(enum l4_ref_kind kind, uint32_t index)
+{
+	return (uint32_t)kind << 30 | index;
+}
+static inline enum l4_ref_kind l4_ref_kind(uint32_t ref)
+{
+	return (enum l4_ref_kind)(ref >> 30);
+}
+static inline uint32_t l4_ref_index(uint32_t ref)
+{
+	return ref & L4_INDEX_MAX;
+}
+
+/* First in connections, parked ones and half-open records. */
 struct l4_hnode {
-	struct l4_hnode *next;
+	uint32_t next; /* reference in the same bucket */
 	uint32_t hash;
-	uint8_t kind;
-	bool hashed;
-	uint16_t flow; /* a connection's entry in the table of flows + 1; 0: none */
+	struct l4_endpoint local, remote;
 };
+
+/* Records of one size, named by index, in slabs that stay until all are free. */
+struct l4_pool {
+	uint8_t **slab;
+	uint32_t n_slabs, cap; /* cap: of the list of slabs */
+	uint32_t free;         /* first free record, linked by their first word */
+	uint32_t used;
+	uint32_t size; /* bytes of a record */
+	uint32_t keep; /* slabs that stay when all are free */
+};
+#define L4_POOL_SLAB 64u /* records that are allocated at once */
 
 /* What this ACK changed; carried from input to recovery to congestion control. */
 struct l4_ack {
@@ -227,12 +257,14 @@ struct l4_listener;
 struct l4_tcp_parked;
 
 struct l4_tcp {
-	struct l4_hnode h;
+	struct l4_hnode h; /* with both ends */
 	struct l4_tcp_stack *ts;
 	void *user;
-	struct l4_endpoint local, remote;
 	struct l4_path path;
-	l4_ep ep;
+	l4_ep ep;         /* 0: the user has let go of it */
+	uint32_t slot;    /* index of its entry in the stack's slots */
+	uint16_t flow;    /* its entry in the table of flows + 1; 0: none */
+	bool hashed;      /* stands in the demultiplexer */
 	uint8_t state;    /* enum l4_tcp_state */
 	uint8_t rtx_mode; /* enum l4_rtx_mode */
 
@@ -480,53 +512,55 @@ struct l4_tcp {
 	uint8_t chrono; /* what limits sending now */
 };
 
-/* A connection in SYN-RECEIVED that came in through a listener (half-open, RFC 4987). */
+/* A connection in SYN-RECEIVED that came in through a listener (half-open, RFC 4987): what its SYN
+ * said and what we answered. */
 struct l4_tcp_req {
 	struct l4_hnode h;
-	struct l4_endpoint local, remote;
-	struct l4_tcp *listener;
-	struct l4_tcp_req *next, *prev; /* the listener's, oldest first */
-	struct l4_wheel_node wheel;
+	uint32_t next, prev; /* by deadline, of those with as many retries: indices */
+	l4_time deadline;    /* of the next SYN-ACK */
+	l4_time sent_time;   /* of the first */
+	uint32_t listener;   /* index of its slot */
 	uint32_t irs, iss;
 	uint32_t ts_recent, ts_offset;
-	uint32_t rcv_wnd;
-	uint16_t mss, wnd;
+	uint16_t rcv_wnd, wnd; /* told and heard, as in the header */
+	uint16_t mss;          /* the peer's */
+	uint16_t if_mtu;       /* of the interface, when the SYN came */
 	uint8_t wscale;
 	uint8_t retries;
-	uint8_t tos;
-	bool ws_ok, sack_ok, ts_ok, ecn_ok, acked; /* acked: waits for data or queue room */
 	uint8_t ecn_syn_ect;
-	bool accecn;
-	l4_time sent_time;
-	l4_time deadline;
-	struct l4_path path;
+	bool ws_ok : 1, sack_ok : 1, ts_ok : 1, ecn_ok : 1, accecn : 1;
+	bool acked : 1; /* waits for data or queue room */
 };
+static_assert(sizeof(struct l4_tcp_req) <= 112, "128 bytes with its share of the tables");
 
-/* TIME-WAIT: what is left of a connection for 2 MSL (RFC 9293 3.6.1). First in, first out. 64
- * bytes: many of them stand by while others come and go. Times are in milliseconds and wrap; h.flow
- * holds the TOS and flags (timewait.c). */
+/* Half-open records that have been answered equally often wait equally long: a queue each, with one
+ * timer for its first. */
+struct l4_req_queue {
+	uint32_t head, tail;
+	struct l4_wheel_node wheel;
+};
+#define L4_REQ_LEVELS 66u /* doublings of a time until it is past any other */
+
+/* TIME-WAIT: what is left of a connection for 2 MSL (RFC 9293 3.6.1). First in, first out. Small:
+ * many of them stand by while others come and go. Times are in milliseconds and wrap. */
 struct l4_tcp_tw {
-	struct l4_hnode h;
-	union {
-		uint8_t v4[2][4];   /* local, remote */
-		struct l4_addr *v6; /* both, elsewhere */
-	} addr;
+	uint32_t hnext;  /* reference in the same bucket */
+	uint8_t addr[8]; /* IPv4: local, remote; else a pointer to both, elsewhere */
 	uint16_t local_port, remote_port;
-	uint16_t ifindex;          /* of link-local addresses */
-	uint16_t wnd;              /* as in the header */
-	uint32_t next, prev;       /* by expiry: indices of records */
-	uint32_t start_ms, ack_ms; /* began (rounded up); last answered */
+	uint16_t ifindex;    /* of link-local addresses */
+	uint16_t wnd;        /* as in the header */
+	uint32_t next, prev; /* by expiry: indices of records */
+	uint32_t start_ms;   /* began (rounded up) */
+	uint16_t told;       /* last answered, in units of 16 ms */
+	uint8_t flags, tos;  /* see timewait.c */
 	uint32_t snd_nxt, rcv_nxt;
 	uint32_t ts_recent, ts_offset;
 };
-static_assert(sizeof(struct l4_tcp_tw) == 64, "a cache line");
-#define L4_TW_NONE UINT32_MAX
-#define L4_TW_SLAB 64u /* records that are allocated at once */
+static_assert(sizeof(struct l4_tcp_tw) <= 52, "64 bytes with its share of the tables");
 
 struct l4_listener {
 	uint32_t backlog;
 	uint32_t n_half, n_accept; /* half-open; waiting for accept */
-	struct l4_tcp_req *req_head, *req_tail;
 	struct l4_tcp *acc_head, *acc_tail;
 	l4_time cookie_until; /* cookies were sent lately: check ACKs for them */
 	uint32_t fo_pending;  /* Fast Open connections not yet acknowledged */
@@ -543,12 +577,22 @@ struct l4_loan {
 };
 #define L4_LOANS 256u
 
+/* What a handle's index leads to. An orphan keeps its slot, with a generation that no handle has.
+ */
+enum l4_slot_kind { L4_SLOT_FREE, L4_SLOT_WHOLE, L4_SLOT_PARKED };
 struct l4_slot {
-	struct l4_tcp *c;             /* NULL: free, or parked */
-	struct l4_tcp_parked *parked; /* NULL: not */
+	union {
+		struct l4_tcp *c;             /* L4_SLOT_WHOLE */
+		struct l4_tcp_parked *parked; /* L4_SLOT_PARKED */
+		uint64_t next_free;           /* L4_SLOT_FREE */
+	} u;
 	uint32_t gen;
-	uint32_t next_free;
+	uint8_t kind;
 };
+static inline struct l4_tcp *l4_slot_conn(const struct l4_slot *s) /* NULL: no whole one */
+{
+	return s->kind == L4_SLOT_WHOLE ? s->u.c : NULL;
+}
 
 #define L4_PORT_BUCKETS 1024u
 
@@ -578,11 +622,10 @@ struct l4_tcp_stack {
 	struct l4_tcp_config cfg;
 	struct l4_host_limits lim;
 	uint8_t key_hash[16], key_isn[16], key_port[16], key_cookie[16], key_fo[16];
-	l4_time now;               /* latest time seen */
-	struct l4_wheel wheel;     /* connections, and TIME-WAIT's one node */
-	struct l4_wheel req_wheel; /* half-open records */
+	l4_time now;           /* latest time seen */
+	struct l4_wheel wheel; /* connections, and a node for each queue of records */
 
-	struct l4_hnode **bucket; /* the demultiplexer */
+	uint32_t *bucket; /* the demultiplexer: first reference of each chain */
 	uint32_t n_buckets, n_hashed;
 
 	struct l4_slot *slot; /* endpoints by handle index */
@@ -594,12 +637,11 @@ struct l4_tcp_stack {
 	struct l4_tcp *bind_bucket[L4_PORT_BUCKETS];
 	struct l4_tcp_flow flow[1 << L4_TCP_FLOW_BITS];
 
-	uint32_t tw_head, tw_tail, tw_free; /* indices of records */
-	struct l4_tcp_tw **tw_slab;
-	uint32_t n_tw_slabs, cap_tw_slabs;
-	uint32_t n_tw;
+	struct l4_pool tw; /* TIME-WAIT records */
+	uint32_t tw_head, tw_tail;
 	struct l4_wheel_node tw_wheel;
-	uint32_t n_req;
+	struct l4_pool req; /* half-open records */
+	struct l4_req_queue req_queue[L4_REQ_LEVELS];
 
 	struct l4_tcp_list ready[L4_IF_MAX];
 	struct l4_tcp_list blocked;
@@ -635,9 +677,42 @@ void l4_tcp_free(struct l4_tcp_stack *ts, void *p, size_t size);
 /* Charged to the buffer budget as well. */
 void *l4_tcp_buf_alloc(struct l4_tcp_stack *ts, size_t size);
 void l4_tcp_buf_free(struct l4_tcp_stack *ts, void *p, size_t size);
-/* The same, but a parked connection stays so: its node is L4_H_PARKED. */
-struct l4_hnode *l4_tcp_find_node(
-    struct l4_tcp_stack *ts, const struct l4_endpoint *local, const struct l4_endpoint *remote);
+
+/* --- pool.c --- */
+void l4_pool_init(struct l4_pool *p, uint32_t size, uint32_t keep);
+void l4_pool_fini(struct l4_tcp_stack *ts, struct l4_pool *p);     /* frees all, and it is as new */
+uint32_t l4_pool_take(struct l4_tcp_stack *ts, struct l4_pool *p); /* L4_REF_NONE: no memory */
+void l4_pool_give(struct l4_tcp_stack *ts, struct l4_pool *p, uint32_t i);
+static inline void *l4_pool_at(const struct l4_pool *p, uint32_t i)
+{
+	return p->slab[i / L4_POOL_SLAB] + (size_t)(i % L4_POOL_SLAB) * p->size;
+}
+
+/* --- demux.c --- */
+int l4_demux_init(struct l4_tcp_stack *ts);
+void l4_demux_fini(struct l4_tcp_stack *ts);
+uint32_t l4_tcp_hash(const struct l4_tcp_stack *ts, const struct l4_endpoint *local,
+    const struct l4_endpoint *remote);
+/* The reference of what has these ends, L4_REF_NONE when nothing has. */
+uint32_t l4_tcp_find(const struct l4_tcp_stack *ts, const struct l4_endpoint *local,
+    const struct l4_endpoint *remote);
+uint32_t l4_ref_next(const struct l4_tcp_stack *ts, uint32_t ref);
+uint32_t l4_ref_hash(const struct l4_tcp_stack *ts, uint32_t ref);
+void l4_tcp_hash_add(struct l4_tcp_stack *ts, uint32_t ref, uint32_t hash);
+void l4_tcp_hash_del(struct l4_tcp_stack *ts, uint32_t ref, uint32_t hash);
+void l4_tcp_conn_add(struct l4_tcp *c, uint32_t hash); /* as its ends are now */
+void l4_tcp_conn_del(struct l4_tcp *c);                /* if it stands there */
+void l4_tcp_forget_flow(struct l4_tcp *c);
+/* The connection of a reference of that kind, made whole; NULL: no memory. */
+struct l4_tcp *l4_tcp_of_ref(struct l4_tcp_stack *ts, uint32_t ref);
+static inline struct l4_tcp_req *l4_req_at(const struct l4_tcp_stack *ts, uint32_t i)
+{
+	return l4_pool_at(&ts->req, i);
+}
+static inline struct l4_tcp_tw *l4_tw_at(const struct l4_tcp_stack *ts, uint32_t i)
+{
+	return l4_pool_at(&ts->tw, i);
+}
 
 /* --- park.c --- */
 struct l4_tcp *l4_tcp_conn_alloc(struct l4_tcp_stack *ts);
@@ -648,20 +723,13 @@ bool l4_tcp_park(struct l4_tcp *c); /* frees c; false: it is not idle, or no mem
 struct l4_tcp *l4_tcp_unpark(
     struct l4_tcp_stack *ts, struct l4_tcp_parked *p); /* NULL: no memory */
 void l4_tcp_parked_free(struct l4_tcp_stack *ts, struct l4_tcp_parked *p);
-void l4_tcp_park_ends(
-    const struct l4_hnode *n, const struct l4_endpoint **local, const struct l4_endpoint **remote);
+struct l4_hnode *l4_tcp_parked_node(struct l4_tcp_parked *p);
 void l4_tcp_park_some(struct l4_tcp_stack *ts); /* a few, when many stand whole */
 
 /* --- stack.c --- */
 uint64_t l4_tcp_spare_bytes(const struct l4_tcp_stack *ts);
 /* The budget had no room for what c has to send: it is told WRITABLE when there is. */
 void l4_tcp_starve(struct l4_tcp *c);
-struct l4_hnode *l4_tcp_find(
-    struct l4_tcp_stack *ts, const struct l4_endpoint *local, const struct l4_endpoint *remote);
-uint32_t l4_tcp_hash(const struct l4_tcp_stack *ts, const struct l4_endpoint *local,
-    const struct l4_endpoint *remote);
-int l4_tcp_hash_add(struct l4_tcp_stack *ts, struct l4_hnode *n, uint32_t hash);
-void l4_tcp_hash_del(struct l4_tcp_stack *ts, struct l4_hnode *n);
 struct l4_tcp *l4_tcp_from_ep(struct l4_tcp_stack *ts, l4_ep ep);
 struct l4_tcp *l4_tcp_conn_new(struct l4_tcp_stack *ts, void *user);
 void l4_tcp_conn_free(struct l4_tcp *c);      /* everything, at once */
@@ -835,24 +903,32 @@ void l4_tcp_held_by(struct l4_tcp *c, enum l4_held what, l4_time now);
 struct l4_tcp *l4_tcp_find_listener(
     struct l4_tcp_stack *ts, const struct l4_endpoint *local, const struct l4_endpoint *remote);
 void l4_tcp_listen_input(struct l4_tcp *l, const struct l4_seg *s, l4_time now);
-void l4_tcp_req_input(struct l4_tcp_req *r, const struct l4_seg *s, l4_time now);
-void l4_tcp_req_free(struct l4_tcp_req *r);
-void l4_tcp_req_timer(struct l4_tcp_req *r, l4_time now);
+void l4_tcp_req_init(struct l4_tcp_stack *ts);
+void l4_tcp_req_input(struct l4_tcp_stack *ts, uint32_t i, const struct l4_seg *s, l4_time now);
+void l4_tcp_req_free(struct l4_tcp_stack *ts, uint32_t i);
+bool l4_tcp_req_is_timer(const struct l4_tcp_stack *ts, const struct l4_wheel_node *n);
+void l4_tcp_req_expire(struct l4_tcp_stack *ts, struct l4_wheel_node *n, l4_time now);
+void l4_tcp_req_close(struct l4_tcp *l);                          /* frees all of the listener's */
+void l4_tcp_req_start(struct l4_tcp *l, uint32_t i, l4_time now); /* i: filled */
+/* fo: a Fast Open cookie to give, or NULL. */
+void l4_tcp_send_synack(struct l4_tcp *l, const struct l4_tcp_req *r, unsigned why,
+    const struct l4_tcp_opts *fo, l4_time now);
+/* The acceptable ACK of our SYN: record i becomes a connection, if there is room. */
+void l4_tcp_listen_finish(struct l4_tcp *l, uint32_t i, const struct l4_seg *s, l4_time now);
 void l4_tcp_listen_close(struct l4_tcp *l, l4_time now);
 uint32_t l4_cookie_make(struct l4_tcp_stack *ts, const struct l4_seg *s, uint16_t mss, l4_time now);
 /* The MSS of the SYN when the ACK proves a cookie, else 0. */
 uint16_t l4_cookie_check(struct l4_tcp_stack *ts, const struct l4_seg *s, l4_time now);
 int l4_tcp_enter_time_wait(struct l4_tcp *c, l4_time now);
-void l4_tcp_tw_input(
-    struct l4_tcp_stack *ts, struct l4_tcp_tw *t, const struct l4_seg *s, l4_time now);
+void l4_tcp_tw_input(struct l4_tcp_stack *ts, uint32_t i, const struct l4_seg *s, l4_time now);
 void l4_tcp_tw_init(struct l4_tcp_stack *ts);
-void l4_tcp_tw_fini(struct l4_tcp_stack *ts); /* when no record is left */
 void l4_tcp_tw_ends(
     const struct l4_tcp_tw *t, struct l4_endpoint *local, struct l4_endpoint *remote);
+void l4_tcp_tw_address_gone(struct l4_tcp_stack *ts, const struct l4_addr *a);
 /* Whether a new connection may take its place (RFC 9293 3.6.1, RFC 6191 2): a second later its
  * timestamps tell old from new. */
 bool l4_tcp_tw_reusable(const struct l4_tcp_stack *ts, const struct l4_tcp_tw *t, l4_time now);
-void l4_tcp_tw_free(struct l4_tcp_stack *ts, struct l4_tcp_tw *t);
+void l4_tcp_tw_free(struct l4_tcp_stack *ts, uint32_t i);
 void l4_tcp_tw_expire(struct l4_tcp_stack *ts, l4_time now);
 uint32_t l4_tcp_isn(struct l4_tcp_stack *ts, const struct l4_endpoint *local,
     const struct l4_endpoint *remote, l4_time now);

@@ -73,7 +73,7 @@ enum l4_fo_answer l4_fo_judge(struct l4_tcp *l, const struct l4_seg *s, struct l
  * add to a SYN (RFC 7413 4.1.3.2). */
 uint32_t l4_fo_room(const struct l4_tcp *c)
 {
-	uint32_t hdr = l4_addr_is_ip4(&c->remote.addr) ? 40 : 60,
+	uint32_t hdr = l4_addr_is_ip4(&c->h.remote.addr) ? 40 : 60,
 		 ts = c->ts->cfg.timestamps ? 12 : 0;
 	uint32_t mss = c->path.mtu > hdr ? c->path.mtu - hdr : 0;
 	if (c->mss_peer && c->mss_peer < mss)
@@ -113,9 +113,9 @@ void l4_fo_learn(struct l4_tcp *c, const struct l4_tcp_opts *o, uint32_t ack, l4
 	bool kind = o->present & (L4_TCPO_FASTOPEN | L4_TCPO_FASTOPEN_EXP);
 	bool cookie = kind && o->fo_len >= 4 && o->fo_len <= 16;
 	bool lost = c->syn_retries && !kind && c->fo_syn_data && ack == c->iss + 1;
-	struct l4_fo_entry *e = entry(c->ts, &c->remote.addr);
+	struct l4_fo_entry *e = entry(c->ts, &c->h.remote.addr);
 	e->used = true;
-	e->addr = c->remote.addr;
+	e->addr = c->h.remote.addr;
 	e->when = now;
 	e->mss = o->mss;
 	e->losses = lost ? (uint8_t)(e->losses + (e->losses < 10)) : 0;

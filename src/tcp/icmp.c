@@ -21,7 +21,7 @@ static void on_error(
 			return;
 		}
 		/* RFC 5927 7.2: smaller than what is in flight, or it is a lie */
-		uint32_t got = ts->env.set_pmtu(ts->env.ctx, &c->remote, mtu, now);
+		uint32_t got = ts->env.set_pmtu(ts->env.ctx, &c->h.remote, mtu, now);
 		l4_pmtu_reduced(c, got, now);
 		if (c->state == L4_TCP_SYN_SENT && c->fo_syn_data)
 			l4_fo_give_up(c, now);
@@ -41,28 +41,19 @@ void l4_tcp_stack_icmp(struct l4_tcp_stack *ts, const struct l4_endpoint *src,
 {
 	if (now > ts->now)
 		ts->now = now;
-	struct l4_hnode *n = l4_tcp_find(ts, src, dst);
-	if (!n) {
+	uint32_t ref = l4_tcp_find(ts, src, dst);
+	struct l4_tcp *c = NULL;
+	const struct l4_tcp_req *r = NULL;
+	if (ref != L4_REF_NONE && l4_ref_kind(ref) == L4_REF_CONN)
+		c = l4_tcp_of_ref(ts, ref);
+	else if (ref != L4_REF_NONE && l4_ref_kind(ref) == L4_REF_REQ)
+		r = l4_req_at(ts, l4_ref_index(ref));
+	if (c)
+		on_error(c, has_seq, seq, err, hard, mtu, ts->now);
+	else if (r && hard && err != L4_EMSGSIZE && has_seq && seq == r->iss)
+		l4_tcp_req_free(ts, l4_ref_index(ref));
+	else
 		ts->ctr.icmp_ignored++;
-		return;
-	}
-	switch ((enum l4_hkind)n->kind) {
-	case L4_H_CONN:
-		on_error((struct l4_tcp *)(void *)n, has_seq, seq, err, hard, mtu, ts->now);
-		break;
-	case L4_H_REQ: {
-		struct l4_tcp_req *r = (struct l4_tcp_req *)(void *)n;
-		if (hard && err != L4_EMSGSIZE && has_seq && seq == r->iss)
-			l4_tcp_req_free(r);
-		else
-			ts->ctr.icmp_ignored++;
-		break;
-	}
-	case L4_H_TW:
-	case L4_H_PARKED: /* l4_tcp_find makes them whole */
-		ts->ctr.icmp_ignored++;
-		break;
-	}
 }
 
 /* Connections from an address that is gone cannot be heard any more: without their address they end
@@ -71,14 +62,5 @@ void l4_tcp_stack_address_gone(struct l4_tcp_stack *ts, const struct l4_addr *a,
 {
 	if (now > ts->now)
 		ts->now = now;
-	for (uint32_t i = 0; i < ts->n_buckets; i++)
-		for (struct l4_hnode *n = ts->bucket[i], *next; n; n = next) {
-			next = n->next;
-			struct l4_endpoint local, remote;
-			if (n->kind != L4_H_TW)
-				continue;
-			l4_tcp_tw_ends((struct l4_tcp_tw *)(void *)n, &local, &remote);
-			if (l4_addr_eq(&local.addr, a))
-				l4_tcp_tw_free(ts, (struct l4_tcp_tw *)(void *)n);
-		}
+	l4_tcp_tw_address_gone(ts, a);
 }

@@ -60,7 +60,7 @@ void l4_tcp_parse_syn(struct l4_tcp *c, const struct l4_tcp_hdr *h)
 {
 	const struct l4_tcp_config *cfg = &c->ts->cfg;
 	const struct l4_tcp_opts *o = &h->opts;
-	bool v4 = l4_addr_is_ip4(&c->remote.addr);
+	bool v4 = l4_addr_is_ip4(&c->h.remote.addr);
 	/* RFC 9293 3.7.1, MUST-15: without the option 536, or 1220 for IPv6 */
 	uint16_t mss = v4 ? cfg->mss_default : 1220;
 	if ((o->present & L4_TCPO_MSS) && o->mss)

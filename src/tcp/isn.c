@@ -36,32 +36,32 @@ uint32_t l4_tcp_ts_offset(
 int l4_tcp_pick_port(struct l4_tcp_stack *ts, struct l4_tcp *c, l4_time now)
 {
 	uint32_t low = ts->cfg.port_low, n = (uint32_t)ts->cfg.port_high - low + 1;
-	uint32_t off = (uint32_t)hash_ends(ts->key_port, &c->local, &c->remote, 0);
+	uint32_t off = (uint32_t)hash_ends(ts->key_port, &c->h.local, &c->h.remote, 0);
 	(void)now;
 	for (uint32_t i = 0; i < n; i++) {
 		uint16_t port = (uint16_t)(low + (off + ts->port_counter++) % n);
 		bool taken = false;
 		for (struct l4_tcp *b = ts->bind_bucket[port % L4_PORT_BUCKETS]; b && !taken;
 		     b = b->bind_next)
-			taken = b->local.port == port && b->state == L4_TCP_LISTEN;
+			taken = b->h.local.port == port && b->state == L4_TCP_LISTEN;
 		/* nor the peer's own port on our own address: it would answer itself */
 		if (taken ||
-		    (port == c->remote.port && l4_addr_eq(&c->local.addr, &c->remote.addr)))
+		    (port == c->h.remote.port && l4_addr_eq(&c->h.local.addr, &c->h.remote.addr)))
 			continue;
-		c->local.port = port;
-		struct l4_hnode *h = l4_tcp_find_node(ts, &c->local, &c->remote);
-		if (!h)
+		c->h.local.port = port;
+		uint32_t ref = l4_tcp_find(ts, &c->h.local, &c->h.remote);
+		if (ref == L4_REF_NONE)
 			return 0;
-		if (h->kind == L4_H_TW && ts->cfg.tw_reuse) {
-			struct l4_tcp_tw *t = (struct l4_tcp_tw *)(void *)h;
-			if (l4_tcp_tw_reusable(ts, t, now)) {
-				c->iss = t->snd_nxt + 65536;
-				l4_tcp_tw_free(ts, t);
+		if (l4_ref_kind(ref) == L4_REF_TW && ts->cfg.tw_reuse) {
+			uint32_t k = l4_ref_index(ref);
+			if (l4_tcp_tw_reusable(ts, l4_tw_at(ts, k), now)) {
+				c->iss = l4_tw_at(ts, k)->snd_nxt + 65536;
+				l4_tcp_tw_free(ts, k);
 				ts->ctr.time_wait_recycled++;
 				return 0;
 			}
 		}
 	}
-	c->local.port = 0;
+	c->h.local.port = 0;
 	return L4_EINUSE;
 }

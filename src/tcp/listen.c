@@ -1,9 +1,9 @@
-/* Listeners: half-open records, the accept queue (RFC 9293 3.10.7.2, RFC 4987).
+/* Listeners: SYNs and the accept queue (RFC 9293 3.10.7.2, RFC 4987).
  *
- * A SYN makes a small record, not a connection; the ACK that completes the handshake makes the
- * connection and puts it into the accept queue. When as many are half open as the backlog allows,
- * SYN cookies take over (syncookie.c): nothing is kept. When the accept queue is full, the last ACK
- * is not taken (the peer's data brings it again), and new SYNs are dropped. */
+ * A SYN makes a small record (halfopen.c), not a connection; the ACK that completes the handshake
+ * makes the connection and puts it into the accept queue. When as many are half open as the backlog
+ * allows, SYN cookies take over (syncookie.c): nothing is kept. When the accept queue is full, the
+ * last ACK is not taken (the peer's data brings it again), and new SYNs are dropped. */
 #include "tcp/conn.h"
 #include "tcp/cc.h"
 
@@ -11,15 +11,15 @@
  * IPv4. */
 static int fit(const struct l4_tcp *l, const struct l4_endpoint *local)
 {
-	if (l->state != L4_TCP_LISTEN || l->local.port != local->port)
+	if (l->state != L4_TCP_LISTEN || l->h.local.port != local->port)
 		return 0;
-	if (l->local.ifindex && l->local.ifindex != local->ifindex)
+	if (l->h.local.ifindex && l->h.local.ifindex != local->ifindex)
 		return 0;
-	if (l4_addr_eq(&l->local.addr, &local->addr))
+	if (l4_addr_eq(&l->h.local.addr, &local->addr))
 		return 3;
-	if (!l4_addr_is_any(&l->local.addr))
+	if (!l4_addr_is_any(&l->h.local.addr))
 		return 0;
-	bool v4 = l4_addr_is_ip4(&local->addr), l4 = l4_addr_is_ip4(&l->local.addr);
+	bool v4 = l4_addr_is_ip4(&local->addr), l4 = l4_addr_is_ip4(&l->h.local.addr);
 	if (v4 == l4)
 		return 2;
 	return v4 && !l->opt_v6only ? 1 : 0;
@@ -50,33 +50,9 @@ struct l4_tcp *l4_tcp_find_listener(
 	return best;
 }
 
-static void req_unlink(struct l4_tcp_req *r)
+static uint16_t advertised_mss(const struct l4_tcp *l, uint16_t if_mtu, bool v4)
 {
-	struct l4_listener *q = r->listener->lst;
-	if (r->prev)
-		r->prev->next = r->next;
-	else
-		q->req_head = r->next;
-	if (r->next)
-		r->next->prev = r->prev;
-	else
-		q->req_tail = r->prev;
-	q->n_half--;
-}
-
-void l4_tcp_req_free(struct l4_tcp_req *r)
-{
-	struct l4_tcp_stack *ts = r->listener->ts;
-	req_unlink(r);
-	l4_tcp_hash_del(ts, &r->h);
-	l4_wheel_del(&ts->req_wheel, &r->wheel);
-	ts->n_req--;
-	l4_tcp_free(ts, r, sizeof *r);
-}
-
-static uint16_t advertised_mss(const struct l4_tcp *l, const struct l4_path *path, bool v4)
-{
-	uint32_t mss = path->if_mtu - (v4 ? 40u : 60u);
+	uint32_t mss = if_mtu - (v4 ? 40u : 60u);
 	if (l->opt_maxseg && l->opt_maxseg < mss)
 		mss = l->opt_maxseg;
 	return (uint16_t)mss;
@@ -93,37 +69,35 @@ static uint8_t window_scale(const struct l4_tcp *l)
 	return s;
 }
 
-static uint32_t first_window(const struct l4_tcp *l, uint32_t mss)
+static uint16_t first_window(const struct l4_tcp *l, uint32_t mss)
 {
 	uint32_t w = l->rcvbuf;
 	if (l->opt_window_clamp && l->opt_window_clamp < w)
 		w = l->opt_window_clamp;
 	w = w > mss ? w / mss * mss : w;
-	return w < 65535 ? w : 65535; /* a SYN's window is never scaled (RFC 7323 2.2) */
+	return (
+	    uint16_t)(w < 65535 ? w : 65535); /* a SYN's window is never scaled (RFC 7323 2.2) */
 }
 
-/* fo: a Fast Open cookie to give, or NULL. */
-static void send_synack(
-    struct l4_tcp_req *r, unsigned why, const struct l4_tcp_opts *fo, l4_time now)
+void l4_tcp_send_synack(struct l4_tcp *l, const struct l4_tcp_req *r, unsigned why,
+    const struct l4_tcp_opts *fo, l4_time now)
 {
-	struct l4_tcp_stack *ts = r->listener->ts;
-	struct l4_tcp *l = r->listener;
-	struct l4_seg_out o = { .src = r->local,
-		.dst = r->remote,
-		.path = &r->path,
+	struct l4_tcp_stack *ts = l->ts;
+	struct l4_seg_out o = { .src = r->h.local,
+		.dst = r->h.remote,
 		.df = l->opt_pmtu,
 		.ttl = l->opt_ttl > 0 ? (uint8_t)l->opt_ttl : 0,
 		.tos = (uint8_t)(l->opt_tos & 0xfc),
 		.why = { .code = (uint16_t)why, .a = r->retries } };
-	o.h = (struct l4_tcp_hdr){ .sport = r->local.port,
-		.dport = r->remote.port,
+	o.h = (struct l4_tcp_hdr){ .sport = r->h.local.port,
+		.dport = r->h.remote.port,
 		.seq = r->iss,
 		.ack = r->irs + 1,
 		.flags = L4_TCPF_SYN | L4_TCPF_ACK,
-		.wnd = (uint16_t)r->rcv_wnd };
+		.wnd = r->rcv_wnd };
 	o.h.opts.present = L4_TCPO_MSS | (r->sack_ok ? L4_TCPO_SACK_PERM : 0) |
 			   (r->ws_ok ? L4_TCPO_WSCALE : 0) | (r->ts_ok ? L4_TCPO_TS : 0);
-	o.h.opts.mss = advertised_mss(l, &r->path, l4_addr_is_ip4(&r->remote.addr));
+	o.h.opts.mss = advertised_mss(l, r->if_mtu, l4_addr_is_ip4(&r->h.remote.addr));
 	o.h.opts.wscale = window_scale(l);
 	o.h.opts.ts_val = l4_tcp_ts_now(ts, now) + r->ts_offset;
 	o.h.opts.ts_ecr = r->ts_recent;
@@ -153,24 +127,6 @@ static void send_synack(
 	ts->env.reply(ts->env.ctx, &o, now);
 }
 
-void l4_tcp_req_timer(struct l4_tcp_req *r, l4_time now)
-{
-	struct l4_tcp_stack *ts = r->listener->ts;
-	uint32_t max = r->listener->opt_syncnt ? r->listener->opt_syncnt : ts->cfg.synack_retries;
-	if (r->retries >= max) {
-		ts->ctr.attempt_fails++;
-		l4_tcp_req_free(r);
-		return;
-	}
-	r->retries++;
-	if (!r->acked) /* with DEFER_ACCEPT the peer has acknowledged: silence until its data */
-		send_synack(r, L4_WHY_SYNACK_RTX, NULL, now);
-	l4_time t = ts->cfg.rto_init;
-	for (unsigned i = 0; i < r->retries && t < ts->cfg.rto_max; i++)
-		t *= 2; /* RFC 6298 5.5; any number of retries may be configured */
-	l4_wheel_add(&ts->req_wheel, &r->wheel, now + (t < ts->cfg.rto_max ? t : ts->cfg.rto_max));
-}
-
 static void negotiate_ecn(
     const struct l4_tcp_stack *ts, struct l4_tcp_req *r, const struct l4_seg *s)
 {
@@ -189,16 +145,17 @@ static void negotiate_ecn(
 
 /* --- A connection out of a handshake --- */
 
-static struct l4_tcp *make_conn(struct l4_tcp *l, const struct l4_tcp_req *r, l4_time now)
+static struct l4_tcp *make_conn(
+    struct l4_tcp *l, const struct l4_tcp_req *r, const struct l4_path *path, l4_time now)
 {
 	struct l4_tcp_stack *ts = l->ts;
 	struct l4_tcp *c = l4_tcp_conn_new(ts, NULL);
 	if (!c)
 		return NULL;
-	c->local = r->local;
-	c->remote = r->remote;
-	c->path = r->path;
-	c->pmtu = r->path.mtu;
+	c->h.local = r->h.local;
+	c->h.remote = r->h.remote;
+	c->path = *path;
+	c->pmtu = path->mtu;
 	c->passive = true;
 	c->parent = l;
 	c->opt_nodelay = l->opt_nodelay;
@@ -237,7 +194,7 @@ static struct l4_tcp *make_conn(struct l4_tcp *l, const struct l4_tcp_req *r, l4
 	c->rcv_wnd = r->rcv_wnd;
 	c->rcv_ssthresh = r->rcv_wnd;
 	c->mss_peer = r->mss;
-	c->advmss = advertised_mss(l, &r->path, l4_addr_is_ip4(&r->remote.addr));
+	c->advmss = advertised_mss(l, r->if_mtu, l4_addr_is_ip4(&r->h.remote.addr));
 	c->sack_ok = r->sack_ok;
 	c->ts_ok = r->ts_ok;
 	c->ws_ok = r->ws_ok;
@@ -300,10 +257,11 @@ static bool lives(struct l4_tcp *c)
 
 /* --- SYN for a listener --- */
 
-static bool fast_open(struct l4_tcp *l, const struct l4_seg *s, struct l4_tcp_req *r, l4_time now)
+static bool fast_open(struct l4_tcp *l, const struct l4_seg *s, const struct l4_tcp_req *r,
+    const struct l4_path *path, l4_time now)
 {
 	struct l4_tcp_stack *ts = l->ts;
-	struct l4_tcp *c = make_conn(l, r, now);
+	struct l4_tcp *c = make_conn(l, r, path, now);
 	if (!c)
 		return false;
 	/* RFC 7413 4.2.2: the data is given to the application before the handshake ends */
@@ -313,7 +271,7 @@ static bool fast_open(struct l4_tcp *l, const struct l4_seg *s, struct l4_tcp_re
 	c->fo_listener = l->ep;
 	c->syn_data_acked = s->len > 0;
 	c->send_syn = true;
-	l4_tcp_hash_add(ts, &c->h, l4_tcp_hash(ts, &c->local, &c->remote));
+	l4_tcp_conn_add(c, l4_tcp_hash(ts, &c->h.local, &c->h.remote));
 	l4_tcp_sync_mss(c);
 	c->rcv_mss = 536;
 	enqueue(l, c);
@@ -341,8 +299,9 @@ static void in_syn(struct l4_tcp *l, const struct l4_seg *s, l4_time now)
 		l4_tcp_drop(ts, l, L4_DROP_TCP_BACKLOG, s);
 		return;
 	}
-	struct l4_tcp_req tmp = { .local = s->dst, .remote = s->src, .listener = l };
-	if (ts->env.route(ts->env.ctx, &tmp.local, &tmp.remote, &tmp.path) < 0) {
+	struct l4_path path;
+	struct l4_tcp_req tmp = { .h = { .local = s->dst, .remote = s->src }, .listener = l->slot };
+	if (ts->env.route(ts->env.ctx, &tmp.h.local, &tmp.h.remote, &path) < 0) {
 		l4_tcp_drop(ts, l, L4_DROP_TCP_NO_PORT, s);
 		return;
 	}
@@ -357,14 +316,14 @@ static void in_syn(struct l4_tcp *l, const struct l4_seg *s, l4_time now)
 	tmp.sack_ok = ts->cfg.sack && (o->present & L4_TCPO_SACK_PERM);
 	tmp.ts_ok = ts->cfg.timestamps && (o->present & L4_TCPO_TS);
 	tmp.ts_recent = tmp.ts_ok ? o->ts_val : 0;
-	tmp.tos = s->tos;
-	tmp.rcv_wnd = first_window(l, advertised_mss(l, &tmp.path, v4));
-	tmp.ts_offset = l4_tcp_ts_offset(ts, &tmp.local, &tmp.remote);
+	tmp.if_mtu = path.if_mtu;
+	tmp.rcv_wnd = first_window(l, advertised_mss(l, path.if_mtu, v4));
+	tmp.ts_offset = l4_tcp_ts_offset(ts, &tmp.h.local, &tmp.h.remote);
 	negotiate_ecn(ts, &tmp, s);
 
-	bool full = q->n_half >= q->backlog || ts->n_req >= ts->lim.half_open;
-	struct l4_tcp_req *r = full ? NULL : l4_tcp_alloc(ts, sizeof *r);
-	if (!r) {
+	bool full = q->n_half >= q->backlog || ts->req.used >= ts->lim.half_open;
+	uint32_t i = full ? L4_REF_NONE : l4_pool_take(ts, &ts->req);
+	if (i == L4_REF_NONE) {
 		if (!ts->cfg.syncookies) {
 			ts->ctr.listen_drops++;
 			l4_tcp_drop(ts, l, L4_DROP_TCP_BACKLOG, s);
@@ -384,30 +343,19 @@ static void in_syn(struct l4_tcp *l, const struct l4_seg *s, l4_time now)
 		tmp.ecn_ok = tmp.ecn_ok && tmp.ts_ok;
 		ts->ctr.syncookies_sent++;
 		q->cookie_until = now + 4 * 64 * L4_SEC;
-		send_synack(&tmp, L4_WHY_SYN_COOKIE, NULL, now);
+		l4_tcp_send_synack(l, &tmp, L4_WHY_SYN_COOKIE, NULL, now);
 		return;
 	}
-	tmp.iss = l4_tcp_isn(ts, &tmp.local, &tmp.remote, now);
+	tmp.iss = l4_tcp_isn(ts, &tmp.h.local, &tmp.h.remote, now);
 	struct l4_tcp_opts cookie;
 	enum l4_fo_answer fo = l4_fo_judge(l, s, &cookie);
-	if (fo == L4_FO_OPEN && fast_open(l, s, &tmp, now)) {
-		l4_tcp_free(ts, r, sizeof *r);
+	if (fo == L4_FO_OPEN && fast_open(l, s, &tmp, &path, now)) {
+		l4_pool_give(ts, &ts->req, i);
 		return;
 	}
-	*r = tmp;
-	r->h.kind = L4_H_REQ;
-	r->sent_time = now;
-	r->prev = q->req_tail;
-	if (q->req_tail)
-		q->req_tail->next = r;
-	else
-		q->req_head = r;
-	q->req_tail = r;
-	q->n_half++;
-	ts->n_req++;
-	l4_tcp_hash_add(ts, &r->h, l4_tcp_hash(ts, &r->local, &r->remote));
-	send_synack(r, L4_WHY_SYNACK, fo == L4_FO_COOKIE ? &cookie : NULL, now);
-	l4_wheel_add(&ts->req_wheel, &r->wheel, now + ts->cfg.rto_init);
+	*l4_req_at(ts, i) = tmp;
+	l4_tcp_req_start(l, i, now);
+	l4_tcp_send_synack(l, &tmp, L4_WHY_SYNACK, fo == L4_FO_COOKIE ? &cookie : NULL, now);
 }
 
 /* The ACK of a cookie: the connection is made from what it proves. */
@@ -425,36 +373,36 @@ static bool in_cookie(struct l4_tcp *l, const struct l4_seg *s, l4_time now)
 		ts->ctr.listen_overflows++;
 		return true;
 	}
-	struct l4_tcp_req r = { .local = s->dst,
-		.remote = s->src,
-		.listener = l,
+	struct l4_path path;
+	struct l4_tcp_req r = { .h = { .local = s->dst, .remote = s->src },
 		.iss = s->h.ack - 1,
 		.irs = s->h.seq - 1,
 		.mss = mss,
 		.retries = 1 };
-	if (ts->env.route(ts->env.ctx, &r.local, &r.remote, &r.path) < 0)
+	if (ts->env.route(ts->env.ctx, &r.h.local, &r.h.remote, &path) < 0)
 		return true;
+	r.if_mtu = path.if_mtu;
 	bool v4 = l4_addr_is_ip4(&s->src.addr);
-	r.rcv_wnd = first_window(l, advertised_mss(l, &r.path, v4));
+	r.rcv_wnd = first_window(l, advertised_mss(l, path.if_mtu, v4));
 	if (ts->cfg.timestamps && (s->h.opts.present & L4_TCPO_TS)) {
 		uint32_t e = s->h.opts.ts_ecr;
 		r.ts_ok = true;
 		r.ts_recent = s->h.opts.ts_val;
 		r.ws_ok = ts->cfg.window_scaling && (e & 15) != 15;
-		r.wscale = r.ws_ok ? e & 15 : 0;
+		r.wscale = r.ws_ok ? (uint8_t)(e & 15) : 0;
 		r.sack_ok = ts->cfg.sack && (e & 16);
 		r.ecn_ok = ts->cfg.ecn && (e & 32);
 		/* our clock goes on from the value that was sent */
 		r.ts_offset = e - l4_tcp_ts_now(ts, now);
 	}
 	r.wnd = s->h.wnd;
-	struct l4_tcp *c = make_conn(l, &r, now);
+	struct l4_tcp *c = make_conn(l, &r, &path, now);
 	if (!c)
 		return true;
 	c->syn_retries = 0;
 	c->probe_start = now; /* no RTT is known */
 	ts->ctr.syncookies_recv++;
-	l4_tcp_hash_add(ts, &c->h, l4_tcp_hash(ts, &c->local, &c->remote));
+	l4_tcp_conn_add(c, l4_tcp_hash(ts, &c->h.local, &c->h.remote));
 	struct l4_seg d = *s;
 	d.time = 0; /* no sample */
 	feed(c, &d, now);
@@ -484,154 +432,49 @@ void l4_tcp_listen_input(struct l4_tcp *l, const struct l4_seg *s, l4_time now)
 	in_syn(l, s, now);
 }
 
-/* --- SYN-RECEIVED of a half-open record --- */
+/* --- The last ACK of a handshake --- */
 
-/* The SYN again: our SYN-ACK was lost. RFC 9768 3.1.5: one that asks for the other kind of ECN is
- * reset; else what counts of it is how it arrived. */
-static void again(struct l4_tcp_req *r, const struct l4_seg *s, l4_time now)
+void l4_tcp_listen_finish(struct l4_tcp *l, uint32_t i, const struct l4_seg *s, l4_time now)
 {
-	struct l4_tcp_stack *ts = r->listener->ts;
-	uint16_t f = s->h.flags & (L4_TCPF_ECE | L4_TCPF_CWR | L4_TCPF_AE);
-	bool classic = f == (L4_TCPF_ECE | L4_TCPF_CWR);
-	bool accurate = f == (L4_TCPF_ECE | L4_TCPF_CWR | L4_TCPF_AE);
-	if (ts->cfg.ecn >= 3 && r->ecn_ok && (r->accecn ? classic : accurate)) {
-		l4_tcp_drop(ts, r->listener, L4_DROP_TCP_FLAGS, s);
-		struct l4_seg_out o = { .src = r->local,
-			.dst = r->remote,
-			.path = &r->path,
-			.df = true,
-			.h = { .sport = r->local.port,
-			    .dport = r->remote.port,
-			    .seq = r->iss + 1,
-			    .ack = r->irs + 1,
-			    .flags = L4_TCPF_RST | L4_TCPF_ACK },
-			.why = { .code = L4_WHY_RST_STATE } };
-		l4_tcp_count_rst(ts);
-		ts->env.reply(ts->env.ctx, &o, now);
-		ts->ctr.attempt_fails++;
-		l4_tcp_req_free(r);
-		return;
-	}
-	r->ecn_syn_ect = s->tos & 3;
-	send_synack(r, L4_WHY_SYNACK_RTX, NULL, now);
-}
-
-void l4_tcp_req_input(struct l4_tcp_req *r, const struct l4_seg *s, l4_time now)
-{
-	struct l4_tcp *l = r->listener;
 	struct l4_tcp_stack *ts = l->ts;
-	const struct l4_tcp_hdr *h = &s->h;
-	uint32_t nxt = r->irs + 1;
-	bool rst = h->flags & L4_TCPF_RST;
-	if (!rst && r->ts_ok && (h->opts.present & L4_TCPO_TS) &&
-	    (int32_t)(h->opts.ts_val - r->ts_recent) < 0) {
-		l4_tcp_drop(ts, l, L4_DROP_TCP_PAWS, s);
-		return;
-	}
-	if (!rst && r->ts_ok && !(h->opts.present & L4_TCPO_TS) && !(h->flags & L4_TCPF_SYN)) {
-		l4_tcp_drop(ts, l, L4_DROP_TCP_NO_TS, s); /* RFC 7323 3.2 */
-		return;
-	}
-	if (!rst && (h->flags & (L4_TCPF_SYN | L4_TCPF_ACK)) == L4_TCPF_SYN && h->seq == r->irs) {
-		again(r, s, now);
-		return;
-	}
-	/* RFC 9293 3.10.7.4, first: the window starts at irs + 1 */
-	uint32_t seglen = s->len + !!(h->flags & L4_TCPF_SYN) + !!(h->flags & L4_TCPF_FIN);
-	bool ok = seglen ? l4_seq_lt(h->seq, nxt + r->rcv_wnd) && l4_seq_gt(h->seq + seglen, nxt)
-			 : l4_seq_leq(nxt, h->seq) && l4_seq_leq(h->seq, nxt + r->rcv_wnd);
-	if (!ok) {
-		l4_tcp_drop(ts, l, L4_DROP_TCP_WINDOW, s);
-		if (!rst) {
-			struct l4_seg_out o = { .src = r->local,
-				.dst = r->remote,
-				.path = &r->path,
-				.df = true,
-				.h = { .sport = r->local.port,
-				    .dport = r->remote.port,
-				    .seq = r->iss + 1,
-				    .ack = nxt,
-				    .flags = L4_TCPF_ACK,
-				    .wnd = (uint16_t)r->rcv_wnd },
-				.why = { .code = L4_WHY_ACK_UNACCEPTABLE } };
-			ts->ctr.out_segs++;
-			ts->env.reply(ts->env.ctx, &o, now);
-		}
-		return;
-	}
-	if (rst) {
-		if (h->seq == nxt) { /* RFC 5961 3.2: back to LISTEN */
-			ts->ctr.attempt_fails++;
-			l4_tcp_req_free(r);
-		} else {
-			l4_tcp_drop(ts, l, L4_DROP_TCP_RST_SEQ, s);
-		}
-		return;
-	}
-	if (h->flags & L4_TCPF_SYN) { /* another SYN in the window: challenge (RFC 5961 4.2) */
-		l4_tcp_drop(ts, l, L4_DROP_TCP_CHALLENGE, s);
-		struct l4_seg_out o = { .src = r->local,
-			.dst = r->remote,
-			.path = &r->path,
-			.df = true,
-			.h = { .sport = r->local.port,
-			    .dport = r->remote.port,
-			    .seq = r->iss + 1,
-			    .ack = nxt,
-			    .flags = L4_TCPF_ACK,
-			    .wnd = (uint16_t)r->rcv_wnd },
-			.why = { .code = L4_WHY_CHALLENGE } };
-		ts->ctr.challenge_acks++;
-		ts->ctr.out_segs++;
-		ts->env.reply(ts->env.ctx, &o, now);
-		return;
-	}
-	if (!(h->flags & L4_TCPF_ACK)) {
-		l4_tcp_drop(ts, l, L4_DROP_TCP_NO_ACK, s);
-		return;
-	}
-	if (h->ack != r->iss + 1) {
-		l4_tcp_drop(ts, l, L4_DROP_TCP_BAD_ACK, s);
-		l4_tcp_send_rst_reply(ts, s, L4_WHY_RST_STATE, now);
-		return;
-	}
-	if (l->opt_defer_accept && !s->len && !(h->flags & L4_TCPF_FIN) &&
-	    now - r->sent_time < l->opt_defer_accept) {
-		r->acked = true;
-		return;
-	}
+	struct l4_tcp_req *r = l4_req_at(ts, i);
+	struct l4_path path;
 	if (l->lst->n_accept >= l->lst->backlog && l->lst->backlog) {
 		ts->ctr.listen_overflows++;
 		l4_tcp_drop(ts, l, L4_DROP_TCP_BACKLOG, s);
 		if (ts->cfg.abort_on_overflow) {
 			l4_tcp_send_rst_reply(ts, s, L4_WHY_RST_LIMIT, now);
-			l4_tcp_req_free(r);
+			l4_tcp_req_free(ts, i);
 		} else {
 			r->acked = true;
 		}
 		return;
 	}
-	struct l4_tcp *c = make_conn(l, r, now);
+	/* the way back may have changed since the SYN; without one the peer will try again */
+	struct l4_endpoint local = r->h.local;
+	if (ts->env.route(ts->env.ctx, &local, &r->h.remote, &path) < 0) {
+		l4_tcp_drop(ts, l, L4_DROP_TCP_NO_PORT, s);
+		return;
+	}
+	struct l4_tcp *c = make_conn(l, r, &path, now);
 	if (!c) { /* no memory, or as many connections as allowed: the peer will try again */
 		ts->ctr.listen_drops++;
 		l4_tcp_drop(ts, l, L4_DROP_TCP_MEMORY, s);
 		return;
 	}
 	uint32_t hash = r->h.hash;
-	l4_tcp_req_free(r);
-	l4_tcp_hash_add(ts, &c->h, hash);
+	l4_tcp_req_free(ts, i);
+	l4_tcp_conn_add(c, hash);
 	feed(c, s, now);
-	if (!lives(c))
-		return;
-	enqueue(l, c);
+	if (lives(c))
+		enqueue(l, c);
 }
 
 /* The listener is closed: what nobody has accepted is reset (RFC 9293 3.10.4, LISTEN). */
 void l4_tcp_listen_close(struct l4_tcp *l, l4_time now)
 {
 	struct l4_listener *q = l->lst;
-	while (q->req_head)
-		l4_tcp_req_free(q->req_head);
+	l4_tcp_req_close(l);
 	while (q->acc_head) {
 		struct l4_tcp *c = q->acc_head;
 		q->acc_head = c->accept_next;

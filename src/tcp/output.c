@@ -20,7 +20,7 @@ uint32_t l4_tcp_ts_now(const struct l4_tcp_stack *ts, l4_time now)
 
 static uint32_t ip_hdr(const struct l4_tcp *c)
 {
-	return l4_addr_is_ip4(&c->remote.addr) ? 20 : 40;
+	return l4_addr_is_ip4(&c->h.remote.addr) ? 20 : 40;
 }
 
 /* RFC 9293 3.7.1, MUST-16 and RFC 6691: payload bytes of a full segment, TS deducted. */
@@ -109,8 +109,8 @@ void l4_tcp_output_check(struct l4_tcp *c, l4_time now)
 /* What every segment of an established connection carries: ports, ACK, window, options. */
 static void fill(struct l4_tcp *c, struct l4_seg_out *o, uint32_t seq, uint16_t flags, l4_time now)
 {
-	o->src = c->local;
-	o->dst = c->remote;
+	o->src = c->h.local;
+	o->dst = c->h.remote;
 	o->path = &c->path;
 	o->n_pieces = 0;
 	o->len = 0;
@@ -123,8 +123,8 @@ static void fill(struct l4_tcp *c, struct l4_seg_out *o, uint32_t seq, uint16_t 
 	o->flow_label = c->h.hash & 0xfffff;
 	o->why = (struct l4_why){ .ep = c->ep };
 	memset(&o->h, 0, sizeof o->h);
-	o->h.sport = c->local.port;
-	o->h.dport = c->remote.port;
+	o->h.sport = c->h.local.port;
+	o->h.dport = c->h.remote.port;
 	o->h.seq = seq;
 	o->h.flags = (uint16_t)(flags | L4_TCPF_ACK);
 	o->h.ack = c->rcv_nxt;

@@ -24,12 +24,11 @@ static_assert(LINES <= 32, "a bit for each line");
 static_assert(sizeof(struct l4_tcp) % 4 == 0, "whole words");
 
 struct l4_tcp_parked {
-	struct l4_hnode h;
-	uint32_t slot;  /* of its handle */
-	uint32_t bytes; /* that follow */
-	struct l4_endpoint local, remote;
-	uint8_t
-	    code[]; /* lines that differ, a bit each; for each the words, a bit each, and these */
+	struct l4_hnode h; /* first */
+	uint32_t slot;     /* of its handle */
+	uint32_t bytes;    /* that follow: lines that differ, a bit each; for each the words, a bit
+			    * each, and these */
+	uint8_t code[];
 };
 
 #define AT(field) offsetof(struct l4_tcp, field)
@@ -195,7 +194,7 @@ static bool may_park(const struct l4_tcp *c)
 	if (c->state != L4_TCP_ESTABLISHED || c->in_ready || c->in_batch || c->in_events ||
 	    c->ev_bits || c->parent || c->in_bind_list || c->lst || c->orphan || c->detached ||
 	    c->snd.n || c->sb.n || c->rcv.ready || c->rcv.ooo_n || c->ack_owed || c->starved ||
-	    !c->h.hashed)
+	    !c->hashed)
 		return false;
 	for (int t = 0; t < L4_TIMER_COUNT; t++)
 		if (c->timer[t] != L4_TIME_NEVER)
@@ -207,8 +206,7 @@ static bool may_park(const struct l4_tcp *c)
 static void strip(struct l4_tcp *c)
 {
 	memset(&c->h, 0, sizeof c->h);
-	memset(&c->local, 0, sizeof c->local);
-	memset(&c->remote, 0, sizeof c->remote);
+	c->slot = 0;
 	memset(&c->wheel, 0, sizeof c->wheel);
 	c->ts = NULL;
 	c->ep = 0;
@@ -226,6 +224,7 @@ bool l4_tcp_park(struct l4_tcp *c)
 	l4_sb_clear(c);
 	l4_rcvbuf_clear(c);
 	l4_wheel_del(&ts->wheel, &c->wheel);
+	l4_tcp_forget_flow(c);
 	c->touched = false;
 	memcpy(&image, c, sizeof image);
 	strip(&image);
@@ -240,29 +239,27 @@ bool l4_tcp_park(struct l4_tcp *c)
 	struct l4_tcp_parked *p = l4_tcp_alloc(ts, sizeof *p + n);
 	if (!p)
 		return false;
-	*p = (struct l4_tcp_parked){ .h = { .kind = L4_H_PARKED },
-		.slot = (uint32_t)c->ep,
-		.bytes = n,
-		.local = c->local,
-		.remote = c->remote };
+	*p = (struct l4_tcp_parked){ .h = c->h, .slot = c->slot, .bytes = n };
 	memcpy(p->code, code, n);
-	uint32_t hash = c->h.hash;
-	l4_tcp_hash_del(ts, &c->h);
-	l4_tcp_hash_add(ts, &p->h, hash);
-	ts->slot[p->slot].c = NULL;
-	ts->slot[p->slot].parked = p;
+	ts->slot[p->slot].u.parked = p; /* the demultiplexer knows it by its slot */
+	ts->slot[p->slot].kind = L4_SLOT_PARKED;
 	l4_tcp_live_del(c);
 	ts->n_parked++;
 	l4_tcp_conn_dealloc(ts, c);
 	return true;
 }
 
-void l4_tcp_parked_free(struct l4_tcp_stack *ts, struct l4_tcp_parked *p)
+static void dispose(struct l4_tcp_stack *ts, struct l4_tcp_parked *p)
 {
-	l4_tcp_hash_del(ts, &p->h);
-	ts->slot[p->slot].parked = NULL;
 	ts->n_parked--;
 	l4_tcp_free(ts, p, sizeof *p + p->bytes);
+}
+
+void l4_tcp_parked_free(struct l4_tcp_stack *ts, struct l4_tcp_parked *p)
+{
+	l4_tcp_hash_del(ts, l4_ref(L4_REF_CONN, p->slot), p->h.hash);
+	ts->slot[p->slot].kind = L4_SLOT_FREE;
+	dispose(ts, p);
 }
 
 struct l4_tcp *l4_tcp_unpark(struct l4_tcp_stack *ts, struct l4_tcp_parked *p)
@@ -273,25 +270,20 @@ struct l4_tcp *l4_tcp_unpark(struct l4_tcp_stack *ts, struct l4_tcp_parked *p)
 	decode(c, ts->pattern, p->code);
 	relative(c, true);
 	c->ts = ts;
-	c->h.kind = L4_H_CONN;
-	c->local = p->local;
-	c->remote = p->remote;
+	c->h = p->h;
+	c->slot = p->slot;
 	struct l4_slot *s = &ts->slot[p->slot];
 	c->ep = L4_EP_TCP | (l4_ep)s->gen << 32 | p->slot;
-	uint32_t hash = p->h.hash;
-	l4_tcp_parked_free(ts, p);
-	s->c = c;
-	l4_tcp_hash_add(ts, &c->h, hash);
+	s->u.c = c;
+	s->kind = L4_SLOT_WHOLE;
+	dispose(ts, p);
 	l4_tcp_live_add(c);
 	return c;
 }
 
-void l4_tcp_park_ends(
-    const struct l4_hnode *n, const struct l4_endpoint **local, const struct l4_endpoint **remote)
+struct l4_hnode *l4_tcp_parked_node(struct l4_tcp_parked *p)
 {
-	const struct l4_tcp_parked *p = (const struct l4_tcp_parked *)(const void *)n;
-	*local = &p->local;
-	*remote = &p->remote;
+	return &p->h;
 }
 
 void l4_tcp_park_some(struct l4_tcp_stack *ts)

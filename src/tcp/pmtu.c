@@ -19,7 +19,7 @@ static const uint16_t plateau[] = { 9000, 4352, 1500, 1492, 1400, 1280, 1024, 57
 
 void l4_pmtu_reduced(struct l4_tcp *c, uint32_t mtu, l4_time now)
 {
-	uint32_t floor = l4_addr_is_ip4(&c->remote.addr) ? c->ts->cfg.pmtu_floor : 1280;
+	uint32_t floor = l4_addr_is_ip4(&c->h.remote.addr) ? c->ts->cfg.pmtu_floor : 1280;
 	if (mtu < floor)
 		mtu = floor;
 	if (c->mtu_probe_size && mtu < c->mtu_probe_size)
@@ -39,7 +39,7 @@ void l4_pmtu_reduced(struct l4_tcp *c, uint32_t mtu, l4_time now)
 
 static uint32_t headers(const struct l4_tcp *c)
 {
-	return (l4_addr_is_ip4(&c->remote.addr) ? 40u : 60u) + (c->ts_ok ? 12 : 0);
+	return (l4_addr_is_ip4(&c->h.remote.addr) ? 40u : 60u) + (c->ts_ok ? 12 : 0);
 }
 
 /* Called at each timeout. Packets above BASE_MTU are suspected after two timeouts in a row, smaller
@@ -53,7 +53,7 @@ void l4_pmtu_on_rto(struct l4_tcp *c, l4_time now)
 	uint32_t lost = l4_sb_at(&c->sb, 0)->len + headers(c);
 	uint32_t to = BASE_MTU;
 	if (lost <= BASE_MTU)
-		to = l4_addr_is_ip4(&c->remote.addr) ? SMALL_MTU : BASE_MTU;
+		to = l4_addr_is_ip4(&c->h.remote.addr) ? SMALL_MTU : BASE_MTU;
 	if (lost <= to || c->retransmits < (to == BASE_MTU ? 2 : c->bytes_acked ? 4 : 7))
 		return;
 	if (c->pmtu > to) {

@@ -43,27 +43,24 @@ static struct l4_tcp *victim(struct l4_tcp_stack *ts, bool orphans)
 {
 	struct l4_tcp *v = NULL;
 	l4_time least = L4_TIME_NEVER;
-	for (uint32_t i = 0; i < ts->n_buckets; i++)
-		for (struct l4_hnode *n = ts->bucket[i]; n; n = n->next) {
-			if (n->kind != L4_H_CONN)
-				continue;
-			struct l4_tcp *c = (struct l4_tcp *)(void *)n;
-			l4_time t = useless_since(c, orphans, ts->now);
-			if (t < least) {
-				least = t;
-				v = c;
-			}
+	for (uint32_t i = 0; i < ts->n_slots; i++) {
+		struct l4_tcp *c = l4_slot_conn(&ts->slot[i]);
+		l4_time t = c && c->hashed ? useless_since(c, orphans, ts->now) : L4_TIME_NEVER;
+		if (t < least) {
+			least = t;
+			v = c;
 		}
+	}
 	return v;
 }
 
 static void evict(struct l4_tcp *c)
 {
-	struct l4_seg_out o = { .src = c->local,
-		.dst = c->remote,
+	struct l4_seg_out o = { .src = c->h.local,
+		.dst = c->h.remote,
 		.df = c->opt_pmtu,
-		.h = { .sport = c->local.port,
-		    .dport = c->remote.port,
+		.h = { .sport = c->h.local.port,
+		    .dport = c->h.remote.port,
 		    .seq = c->snd_nxt,
 		    .ack = c->rcv_nxt,
 		    .flags = L4_TCPF_RST | L4_TCPF_ACK },

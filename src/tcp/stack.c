@@ -1,11 +1,9 @@
-/* The TCP stack: tables, handles, lists, and who gets a segment.
+/* The TCP stack: handles, lists, and who gets a segment.
  *
- * Theory of operation. Every object that a segment can belong to (connection, half-open record,
- * TIME-WAIT record) stands in one chained hash keyed with SipHash over the four-tuple, so that an
- * outsider cannot make long chains. Listeners are found by port. A connection that may have
- * something to send is in the ready list of its interface; l4_tcp_stack_pull takes them in turn,
- * one segment each, so that no connection starves another. A connection whose next hop is not
- * resolved waits in the blocked list until l4_tcp_stack_wake.
+ * Theory of operation. What a segment belongs to is found by demux.c; listeners are found by port.
+ * A connection that may have something to send is in the ready list of its interface;
+ * l4_tcp_stack_pull takes them in turn, one segment each, so that no connection starves another. A
+ * connection whose next hop is not resolved waits in the blocked list until l4_tcp_stack_wake.
  *
  * Limits: connections, half-open and TIME-WAIT records, and bytes in buffers are counted against
  * struct l4_host_limits; see there for what happens when one is reached. */
@@ -100,7 +98,7 @@ static void feed_starved(struct l4_tcp_stack *ts)
 		return;
 	ts->starved = false;
 	for (uint32_t i = 0; i < ts->n_slots; i++) {
-		struct l4_tcp *c = ts->slot[i].c;
+		struct l4_tcp *c = l4_slot_conn(&ts->slot[i]);
 		if (!c || !c->starved)
 			continue;
 		c->starved = c->app_wants_write = false;
@@ -128,125 +126,6 @@ void l4_tcp_buf_free(struct l4_tcp_stack *ts, void *p, size_t size)
 		feed_starved(ts);
 }
 
-/* --- The demultiplexer --- */
-
-#define BUCKETS_MIN 256u
-
-uint32_t l4_tcp_hash(const struct l4_tcp_stack *ts, const struct l4_endpoint *local,
-    const struct l4_endpoint *remote)
-{
-	uint8_t t[L4_TUPLE_LEN];
-	memcpy(t, local->addr.b, 16);
-	memcpy(t + 16, remote->addr.b, 16);
-	memcpy(t + 32, &local->port, 2);
-	memcpy(t + 34, &remote->port, 2);
-	return (uint32_t)l4_siphash13_tuple(ts->key_hash, t);
-}
-
-static bool same_end(const struct l4_endpoint *a, const struct l4_endpoint *b)
-{
-	return a->port == b->port && l4_addr_eq(&a->addr, &b->addr) &&
-	       (a->ifindex == b->ifindex || a->ifindex == 0 || b->ifindex == 0);
-}
-
-static void node_ends(
-    const struct l4_hnode *n, const struct l4_endpoint **local, const struct l4_endpoint **remote)
-{
-	switch ((enum l4_hkind)n->kind) {
-	case L4_H_CONN:
-		*local = &((const struct l4_tcp *)(const void *)n)->local;
-		*remote = &((const struct l4_tcp *)(const void *)n)->remote;
-		break;
-	case L4_H_REQ:
-		*local = &((const struct l4_tcp_req *)(const void *)n)->local;
-		*remote = &((const struct l4_tcp_req *)(const void *)n)->remote;
-		break;
-	case L4_H_TW:
-		break; /* written another way */
-	case L4_H_PARKED:
-		l4_tcp_park_ends(n, local, remote);
-		break;
-	}
-}
-
-struct l4_hnode *l4_tcp_find_node(
-    struct l4_tcp_stack *ts, const struct l4_endpoint *local, const struct l4_endpoint *remote)
-{
-	uint32_t hash = l4_tcp_hash(ts, local, remote);
-	for (struct l4_hnode *n = ts->bucket[hash & (ts->n_buckets - 1)]; n; n = n->next) {
-		const struct l4_endpoint *l = NULL, *r = NULL;
-		struct l4_endpoint tw[2];
-		if (n->hash != hash)
-			continue;
-		if (n->kind == L4_H_TW) {
-			l4_tcp_tw_ends((const struct l4_tcp_tw *)(const void *)n, &tw[0], &tw[1]);
-			l = &tw[0];
-			r = &tw[1];
-		}
-		node_ends(n, &l, &r);
-		if (same_end(l, local) && same_end(r, remote))
-			return n;
-	}
-	return NULL;
-}
-
-struct l4_hnode *l4_tcp_find(
-    struct l4_tcp_stack *ts, const struct l4_endpoint *local, const struct l4_endpoint *remote)
-{
-	struct l4_hnode *n = l4_tcp_find_node(ts, local, remote);
-	if (n && n->kind == L4_H_PARKED)
-		n = (struct l4_hnode *)(void *)l4_tcp_unpark(ts, (struct l4_tcp_parked *)(void *)n);
-	return n;
-}
-
-static void grow_buckets(struct l4_tcp_stack *ts)
-{
-	uint32_t n = ts->n_buckets * 2;
-	struct l4_hnode **b = l4_tcp_alloc(ts, n * sizeof *b);
-	if (!b)
-		return; /* longer chains, still right */
-	memset(b, 0, n * sizeof *b);
-	for (uint32_t i = 0; i < ts->n_buckets; i++) {
-		for (struct l4_hnode *e = ts->bucket[i], *next; e; e = next) {
-			next = e->next;
-			e->next = b[e->hash & (n - 1)];
-			b[e->hash & (n - 1)] = e;
-		}
-	}
-	l4_tcp_free(ts, ts->bucket, ts->n_buckets * sizeof *b);
-	ts->bucket = b;
-	ts->n_buckets = n;
-}
-
-int l4_tcp_hash_add(struct l4_tcp_stack *ts, struct l4_hnode *n, uint32_t hash)
-{
-	assert(!n->hashed);
-	if (ts->n_hashed >= ts->n_buckets)
-		grow_buckets(ts);
-	n->hash = hash;
-	n->hashed = true;
-	n->next = ts->bucket[hash & (ts->n_buckets - 1)];
-	ts->bucket[hash & (ts->n_buckets - 1)] = n;
-	ts->n_hashed++;
-	return 0;
-}
-
-void l4_tcp_hash_del(struct l4_tcp_stack *ts, struct l4_hnode *n)
-{
-	if (!n->hashed)
-		return;
-	struct l4_hnode **p = &ts->bucket[n->hash & (ts->n_buckets - 1)];
-	while (*p != n)
-		p = &(*p)->next;
-	*p = n->next;
-	n->hashed = false;
-	if (n->flow && n->kind == L4_H_CONN) {
-		ts->flow[n->flow - 1].c = NULL;
-		n->flow = 0;
-	}
-	ts->n_hashed--;
-}
-
 /* --- Handles --- */
 
 struct l4_tcp *l4_tcp_from_ep(struct l4_tcp_stack *ts, l4_ep ep)
@@ -257,7 +136,9 @@ struct l4_tcp *l4_tcp_from_ep(struct l4_tcp_stack *ts, l4_ep ep)
 	struct l4_slot *s = &ts->slot[i];
 	if (s->gen != (uint32_t)(ep >> 32 & 0xffffff))
 		return NULL;
-	struct l4_tcp *c = s->c ? s->c : s->parked ? l4_tcp_unpark(ts, s->parked) : NULL;
+	if (s->kind == L4_SLOT_FREE)
+		return NULL;
+	struct l4_tcp *c = s->kind == L4_SLOT_WHOLE ? s->u.c : l4_tcp_unpark(ts, s->u.parked);
 	if (c)
 		c->touched = true;
 	return c;
@@ -266,15 +147,13 @@ struct l4_tcp *l4_tcp_from_ep(struct l4_tcp_stack *ts, l4_ep ep)
 static int grow_slots(struct l4_tcp_stack *ts)
 {
 	uint32_t n = ts->n_slots ? ts->n_slots * 2 : 16;
-	struct l4_slot *s = l4_tcp_alloc(ts, n * sizeof *s);
+	struct l4_slot *s = n < L4_INDEX_MAX ? l4_tcp_alloc(ts, n * sizeof *s) : NULL;
 	if (!s)
 		return L4_ENOMEM;
 	if (ts->n_slots)
 		memcpy(s, ts->slot, ts->n_slots * sizeof *s);
 	for (uint32_t i = ts->n_slots; i < n; i++)
-		s[i] = (struct l4_slot){
-			.c = NULL, .gen = 1, .next_free = i + 1 < n ? i + 1 : UINT32_MAX
-		};
+		s[i] = (struct l4_slot){ .u.next_free = i + 1 < n ? i + 1 : UINT32_MAX, .gen = 1 };
 	l4_tcp_free(ts, ts->slot, ts->n_slots * sizeof *s);
 	ts->free_slot = ts->n_slots;
 	ts->slot = s;
@@ -296,13 +175,14 @@ struct l4_tcp *l4_tcp_conn_new(struct l4_tcp_stack *ts, void *user)
 		return NULL;
 	memset(c, 0, sizeof *c);
 	uint32_t i = ts->free_slot;
-	ts->free_slot = ts->slot[i].next_free;
-	ts->slot[i].c = c;
+	ts->free_slot = (uint32_t)ts->slot[i].u.next_free;
+	ts->slot[i].u.c = c;
+	ts->slot[i].kind = L4_SLOT_WHOLE;
 	ts->n_conns++;
 
 	const struct l4_tcp_config *cfg = &ts->cfg;
-	c->h.kind = L4_H_CONN;
 	c->ts = ts;
+	c->slot = i;
 	c->user = user;
 	c->ep = L4_EP_TCP | (l4_ep)ts->slot[i].gen << 32 | i;
 	c->state = L4_TCP_CLOSED;
@@ -338,13 +218,10 @@ void l4_tcp_release_handle(struct l4_tcp *c)
 	struct l4_tcp_stack *ts = c->ts;
 	if (!c->ep)
 		return;
-	struct l4_slot *s = &ts->slot[(uint32_t)c->ep];
-	s->c = NULL;
+	struct l4_slot *s = &ts->slot[c->slot];
 	s->gen = (s->gen + 1) & 0xffffff;
 	if (!s->gen)
 		s->gen = 1;
-	s->next_free = ts->free_slot;
-	ts->free_slot = (uint32_t)c->ep;
 	c->ep = 0;
 }
 
@@ -355,7 +232,7 @@ void l4_tcp_conn_free(struct l4_tcp *c)
 		c->detached = true;
 		c->orphan = true;
 	}
-	l4_tcp_hash_del(ts, &c->h);
+	l4_tcp_conn_del(c);
 	l4_tcp_bind_del(c);
 	l4_tcp_unready(c);
 	l4_wheel_del(&ts->wheel, &c->wheel);
@@ -368,6 +245,9 @@ void l4_tcp_conn_free(struct l4_tcp *c)
 	if (c->lst)
 		l4_tcp_free(ts, c->lst, sizeof *c->lst);
 	ts->n_conns--;
+	ts->slot[c->slot].kind = L4_SLOT_FREE;
+	ts->slot[c->slot].u.next_free = ts->free_slot;
+	ts->free_slot = c->slot;
 	l4_tcp_live_del(c);
 	l4_tcp_conn_dealloc(ts, c);
 }
@@ -378,7 +258,7 @@ void l4_tcp_bind_add(struct l4_tcp *c)
 {
 	if (c->in_bind_list)
 		return;
-	struct l4_tcp **b = &c->ts->bind_bucket[c->local.port % L4_PORT_BUCKETS];
+	struct l4_tcp **b = &c->ts->bind_bucket[c->h.local.port % L4_PORT_BUCKETS];
 	c->bind_next = *b;
 	*b = c;
 	c->in_bind_list = true;
@@ -388,7 +268,7 @@ void l4_tcp_bind_del(struct l4_tcp *c)
 {
 	if (!c->in_bind_list)
 		return;
-	struct l4_tcp **p = &c->ts->bind_bucket[c->local.port % L4_PORT_BUCKETS];
+	struct l4_tcp **p = &c->ts->bind_bucket[c->h.local.port % L4_PORT_BUCKETS];
 	while (*p != c)
 		p = &(*p)->bind_next;
 	*p = c->bind_next;
@@ -558,7 +438,7 @@ void l4_tcp_done(struct l4_tcp *c, int err)
 	else if (err && (c->state == L4_TCP_ESTABLISHED || c->state == L4_TCP_CLOSE_WAIT))
 		ts->ctr.estab_resets++;
 	l4_tcp_set_state(c, L4_TCP_CLOSED);
-	l4_tcp_hash_del(ts, &c->h);
+	l4_tcp_conn_del(c);
 	l4_tcp_bind_del(c);
 	l4_tcp_unready(c);
 	l4_wheel_del(&ts->wheel, &c->wheel);
@@ -600,16 +480,13 @@ int l4_tcp_stack_new(struct l4_tcp_stack **out, const struct l4_tcp_env *env,
 	l4_fo_init(ts);
 	ts->now = now;
 	ts->free_slot = UINT32_MAX;
-	ts->n_buckets = BUCKETS_MIN;
-	ts->bucket = l4_tcp_alloc(ts, BUCKETS_MIN * sizeof *ts->bucket);
-	if (!ts->bucket) {
+	if (l4_demux_init(ts) < 0) {
 		env->free(env->ctx, ts, sizeof *ts);
 		return L4_ENOMEM;
 	}
-	memset(ts->bucket, 0, BUCKETS_MIN * sizeof *ts->bucket);
 	l4_wheel_init(&ts->wheel, now);
-	l4_wheel_init(&ts->req_wheel, now);
 	l4_tcp_tw_init(ts);
+	l4_tcp_req_init(ts);
 	*out = ts;
 	return 0;
 }
@@ -618,30 +495,21 @@ void l4_tcp_stack_free(struct l4_tcp_stack *ts)
 {
 	if (!ts)
 		return;
-	for (uint32_t i = 0; i < ts->n_buckets; i++) {
-		while (ts->bucket[i]) {
-			struct l4_hnode *n = ts->bucket[i];
-			switch ((enum l4_hkind)n->kind) {
-			case L4_H_CONN:
-				((struct l4_tcp *)(void *)n)->in_batch = false;
-				l4_tcp_conn_free((struct l4_tcp *)(void *)n);
-				break;
-			case L4_H_REQ:
-				l4_tcp_req_free((struct l4_tcp_req *)(void *)n);
-				break;
-			case L4_H_TW:
-				l4_tcp_tw_free(ts, (struct l4_tcp_tw *)(void *)n);
-				break;
-			case L4_H_PARKED:
-				l4_tcp_parked_free(ts, (struct l4_tcp_parked *)(void *)n);
-				break;
-			}
-		}
+	for (uint32_t i = 0; i < ts->n_slots; i++) {
+		struct l4_tcp *c = l4_slot_conn(&ts->slot[i]);
+		if (ts->slot[i].kind == L4_SLOT_PARKED)
+			l4_tcp_parked_free(ts, ts->slot[i].u.parked);
+		if (!c)
+			continue;
+		if (c->lst)
+			l4_tcp_req_close(c);
+		c->in_batch = false;
+		l4_tcp_conn_free(c);
 	}
-	for (uint32_t i = 0; i < ts->n_slots; i++)
-		if (ts->slot[i].c)
-			l4_tcp_conn_free(ts->slot[i].c);
-	l4_tcp_tw_fini(ts);
+	while (ts->tw_head != L4_REF_NONE)
+		l4_tcp_tw_free(ts, ts->tw_head);
+	l4_pool_fini(ts, &ts->tw);
+	l4_pool_fini(ts, &ts->req);
 	while (ts->reserve)
 		l4_tcp_free(ts, l4_tcp_conn_alloc(ts), sizeof(struct l4_tcp));
 	l4_tcp_free(ts, ts->pattern, sizeof *ts->pattern);
@@ -649,7 +517,7 @@ void l4_tcp_stack_free(struct l4_tcp_stack *ts)
 		while (ts->spare[k])
 			drop_spare(ts, k);
 	l4_tcp_free(ts, ts->slot, ts->n_slots * sizeof *ts->slot);
-	l4_tcp_free(ts, ts->bucket, ts->n_buckets * sizeof *ts->bucket);
+	l4_demux_fini(ts);
 	l4_tcp_free(ts, ts->loan, L4_LOANS * sizeof *ts->loan);
 	struct l4_tcp_env env = ts->env;
 	env.free(env.ctx, ts, sizeof *ts);
@@ -683,11 +551,11 @@ static void note_flow(struct l4_tcp_stack *ts, const struct l4_seg *s, struct l4
 	w.slot = s->flow_slot;
 	unsigned i = l4_tcp_flow_index(w.addrs, w.ports);
 	if (ts->flow[i].c)
-		ts->flow[i].c->h.flow = 0;
-	if (c->h.flow) /* the same addresses by another interface */
-		ts->flow[c->h.flow - 1].c = NULL;
+		ts->flow[i].c->flow = 0;
+	if (c->flow) /* the same addresses by another interface */
+		ts->flow[c->flow - 1].c = NULL;
 	ts->flow[i] = w;
-	c->h.flow = (uint16_t)(i + 1);
+	c->flow = (uint16_t)(i + 1);
 }
 
 static void conn_input(struct l4_tcp_stack *ts, struct l4_tcp *c, const struct l4_seg *s)
@@ -721,30 +589,25 @@ void l4_tcp_stack_input(struct l4_tcp_stack *ts, const struct l4_seg *s, l4_time
 		l4_tcp_drop(ts, NULL, L4_DROP_TCP_FLAGS, s);
 		return;
 	}
-	struct l4_hnode *n = l4_tcp_find_node(ts, &s->dst, &s->src);
-	if (n && n->kind == L4_H_PARKED) {
-		n = (struct l4_hnode *)(void *)l4_tcp_unpark(ts, (struct l4_tcp_parked *)(void *)n);
-		if (!n) { /* it will come again */
-			l4_tcp_drop(ts, NULL, L4_DROP_TCP_MEMORY, s);
-			return;
-		}
-	}
-	if (n) {
-		switch ((enum l4_hkind)n->kind) {
-		case L4_H_CONN: {
-			struct l4_tcp *c = (struct l4_tcp *)(void *)n;
+	uint32_t ref = l4_tcp_find(ts, &s->dst, &s->src);
+	if (ref != L4_REF_NONE) {
+		switch (l4_ref_kind(ref)) {
+		case L4_REF_CONN: {
+			struct l4_tcp *c = l4_tcp_of_ref(ts, ref);
+			if (!c) { /* it will come again */
+				l4_tcp_drop(ts, NULL, L4_DROP_TCP_MEMORY, s);
+				return;
+			}
 			if (s->flow_gen && c->state == L4_TCP_ESTABLISHED)
 				note_flow(ts, s, c);
 			conn_input(ts, c, s);
 			return;
 		}
-		case L4_H_REQ:
-			l4_tcp_req_input((struct l4_tcp_req *)(void *)n, s, ts->now);
+		case L4_REF_REQ:
+			l4_tcp_req_input(ts, l4_ref_index(ref), s, ts->now);
 			return;
-		case L4_H_TW:
-			l4_tcp_tw_input(ts, (struct l4_tcp_tw *)(void *)n, s, ts->now);
-			return;
-		case L4_H_PARKED: /* made whole above */
+		case L4_REF_TW:
+			l4_tcp_tw_input(ts, l4_ref_index(ref), s, ts->now);
 			return;
 		}
 	}
@@ -780,7 +643,6 @@ void l4_tcp_stack_input_end(struct l4_tcp_stack *ts, l4_time now)
 			l4_tcp_input_end(c, ts->now);
 		c = next;
 	}
-	l4_tcp_park_some(ts);
 	if (ts->room_wanted)
 		l4_tcp_make_room(ts);
 }
@@ -799,7 +661,8 @@ int l4_tcp_stack_pull(
 	struct l4_tcp_list *l = &ts->ready[ifindex % L4_IF_MAX];
 	while (l->head) {
 		struct l4_tcp *c = l->head;
-		int r = ts->env.path_ready(ts->env.ctx, &c->local, &c->remote, &c->path, ts->now);
+		int r =
+		    ts->env.path_ready(ts->env.ctx, &c->h.local, &c->h.remote, &c->path, ts->now);
 		if (r == 0) {
 			block(c);
 			continue;
@@ -845,18 +708,12 @@ bool l4_tcp_stack_wants_pull(const struct l4_tcp_stack *ts, unsigned ifindex)
 
 l4_time l4_tcp_stack_deadline(const struct l4_tcp_stack *ts)
 {
-	l4_time a = l4_wheel_next(&ts->wheel), b = l4_wheel_next(&ts->req_wheel);
-	return a < b ? a : b;
+	return l4_wheel_next(&ts->wheel);
 }
 
 static struct l4_tcp *conn_of_wheel(struct l4_wheel_node *n)
 {
 	return (struct l4_tcp *)(void *)((char *)n - offsetof(struct l4_tcp, wheel));
-}
-
-static struct l4_tcp_req *req_of_wheel(struct l4_wheel_node *n)
-{
-	return (struct l4_tcp_req *)(void *)((char *)n - offsetof(struct l4_tcp_req, wheel));
 }
 
 void l4_tcp_stack_tick(struct l4_tcp_stack *ts, l4_time now)
@@ -866,12 +723,13 @@ void l4_tcp_stack_tick(struct l4_tcp_stack *ts, l4_time now)
 	while ((n = l4_wheel_pop(&ts->wheel, ts->now)) != NULL) {
 		if (n == &ts->tw_wheel) {
 			l4_tcp_tw_expire(ts, ts->now);
-			continue;
+		} else if (l4_tcp_req_is_timer(ts, n)) {
+			l4_tcp_req_expire(ts, n, ts->now);
+		} else {
+			l4_tcp_on_timer(conn_of_wheel(n), ts->now);
 		}
-		l4_tcp_on_timer(conn_of_wheel(n), ts->now);
 	}
-	while ((n = l4_wheel_pop(&ts->req_wheel, ts->now)) != NULL)
-		l4_tcp_req_timer(req_of_wheel(n), ts->now);
+	l4_tcp_park_some(ts);
 	if (ts->room_wanted)
 		l4_tcp_make_room(ts);
 }

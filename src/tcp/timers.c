@@ -71,11 +71,11 @@ static void give_up(struct l4_tcp *c, bool rst)
 	c->ts->ctr.abort_on_timeout++;
 	int err = c->soft_err ? c->soft_err : L4_ETIMEDOUT;
 	if (rst) {
-		struct l4_seg_out o = { .src = c->local,
-			.dst = c->remote,
+		struct l4_seg_out o = { .src = c->h.local,
+			.dst = c->h.remote,
 			.df = c->opt_pmtu,
-			.h = { .sport = c->local.port,
-			    .dport = c->remote.port,
+			.h = { .sport = c->h.local.port,
+			    .dport = c->h.remote.port,
 			    .seq = c->snd_nxt,
 			    .ack = c->rcv_nxt,
 			    .flags = L4_TCPF_RST | L4_TCPF_ACK },

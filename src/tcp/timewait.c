@@ -5,54 +5,21 @@
  */
 #include "tcp/conn.h"
 
-enum { TW_TS = 1, TW_V6 = 2, TW_TOLD = 4 }; /* timestamps; addresses elsewhere; ack_ms is one */
-
-static uint8_t flags(const struct l4_tcp_tw *t)
-{
-	return (uint8_t)t->h.flow;
-}
-
-static struct l4_tcp_tw *at(const struct l4_tcp_stack *ts, uint32_t i)
-{
-	return &ts->tw_slab[i / L4_TW_SLAB][i % L4_TW_SLAB];
-}
+enum { TW_TS = 1, TW_V6 = 2, TW_TOLD = 4 }; /* timestamps; addresses elsewhere; told is one */
+#define TOLD_UNIT (16 * L4_MSEC)
 
 void l4_tcp_tw_init(struct l4_tcp_stack *ts)
 {
-	ts->tw_head = ts->tw_tail = ts->tw_free = L4_TW_NONE;
+	l4_pool_init(&ts->tw, sizeof(struct l4_tcp_tw), 0);
+	ts->tw_head = ts->tw_tail = L4_REF_NONE;
 }
 
-void l4_tcp_tw_fini(struct l4_tcp_stack *ts)
+/* The addresses of IPv6. */
+static struct l4_addr *elsewhere(const struct l4_tcp_tw *t)
 {
-	for (uint32_t i = 0; i < ts->n_tw_slabs; i++)
-		l4_tcp_free(ts, ts->tw_slab[i], L4_TW_SLAB * sizeof(struct l4_tcp_tw));
-	l4_tcp_free(ts, ts->tw_slab, ts->cap_tw_slabs * sizeof *ts->tw_slab);
-	ts->tw_slab = NULL;
-	ts->n_tw_slabs = ts->cap_tw_slabs = 0;
-	l4_tcp_tw_init(ts);
-}
-
-static int grow(struct l4_tcp_stack *ts)
-{
-	if (ts->n_tw_slabs == ts->cap_tw_slabs) {
-		uint32_t cap = ts->cap_tw_slabs ? ts->cap_tw_slabs * 2 : 8;
-		struct l4_tcp_tw **p = l4_tcp_alloc(ts, cap * sizeof *p);
-		if (!p)
-			return L4_ENOMEM;
-		if (ts->n_tw_slabs)
-			memcpy(p, ts->tw_slab, ts->n_tw_slabs * sizeof *p);
-		l4_tcp_free(ts, ts->tw_slab, ts->cap_tw_slabs * sizeof *p);
-		ts->tw_slab = p;
-		ts->cap_tw_slabs = cap;
-	}
-	struct l4_tcp_tw *s = l4_tcp_alloc(ts, L4_TW_SLAB * sizeof *s);
-	if (!s)
-		return L4_ENOMEM;
-	for (uint32_t i = 0; i < L4_TW_SLAB; i++)
-		s[i].next = i + 1 < L4_TW_SLAB ? ts->n_tw_slabs * L4_TW_SLAB + i + 1 : L4_TW_NONE;
-	ts->tw_free = ts->n_tw_slabs * L4_TW_SLAB;
-	ts->tw_slab[ts->n_tw_slabs++] = s;
-	return 0;
+	struct l4_addr *a;
+	memcpy(&a, t->addr, sizeof a);
+	return a;
 }
 
 void l4_tcp_tw_ends(
@@ -61,33 +28,34 @@ void l4_tcp_tw_ends(
 	static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 	*local = (struct l4_endpoint){ .port = t->local_port, .ifindex = t->ifindex };
 	*remote = (struct l4_endpoint){ .port = t->remote_port, .ifindex = t->ifindex };
-	if (flags(t) & TW_V6) {
-		local->addr = t->addr.v6[0];
-		remote->addr = t->addr.v6[1];
+	if (t->flags & TW_V6) {
+		local->addr = elsewhere(t)[0];
+		remote->addr = elsewhere(t)[1];
 		return;
 	}
 	memcpy(local->addr.b, mapped, 12);
-	memcpy(local->addr.b + 12, t->addr.v4[0], 4);
+	memcpy(local->addr.b + 12, t->addr, 4);
 	memcpy(remote->addr.b, mapped, 12);
-	memcpy(remote->addr.b + 12, t->addr.v4[1], 4);
+	memcpy(remote->addr.b + 12, t->addr + 4, 4);
 }
 
 static int set_ends(struct l4_tcp_stack *ts, struct l4_tcp_tw *t, const struct l4_tcp *c)
 {
-	t->local_port = c->local.port;
-	t->remote_port = c->remote.port;
-	t->ifindex = c->remote.ifindex ? c->remote.ifindex : c->local.ifindex;
-	if (l4_addr_is_ip4(&c->local.addr) && l4_addr_is_ip4(&c->remote.addr)) {
-		memcpy(t->addr.v4[0], c->local.addr.b + 12, 4);
-		memcpy(t->addr.v4[1], c->remote.addr.b + 12, 4);
+	t->local_port = c->h.local.port;
+	t->remote_port = c->h.remote.port;
+	t->ifindex = c->h.remote.ifindex ? c->h.remote.ifindex : c->h.local.ifindex;
+	if (l4_addr_is_ip4(&c->h.local.addr) && l4_addr_is_ip4(&c->h.remote.addr)) {
+		memcpy(t->addr, c->h.local.addr.b + 12, 4);
+		memcpy(t->addr + 4, c->h.remote.addr.b + 12, 4);
 		return 0;
 	}
-	t->addr.v6 = l4_tcp_alloc(ts, 2 * sizeof *t->addr.v6);
-	if (!t->addr.v6)
+	struct l4_addr *a = l4_tcp_alloc(ts, 2 * sizeof *a);
+	if (!a)
 		return L4_ENOMEM;
-	t->addr.v6[0] = c->local.addr;
-	t->addr.v6[1] = c->remote.addr;
-	t->h.flow |= TW_V6;
+	a[0] = c->h.local.addr;
+	a[1] = c->h.remote.addr;
+	memcpy(t->addr, &a, sizeof a);
+	t->flags |= TW_V6;
 	return 0;
 }
 
@@ -96,6 +64,11 @@ static int set_ends(struct l4_tcp_stack *ts, struct l4_tcp_tw *t, const struct l
 static uint32_t ms(l4_time now)
 {
 	return (uint32_t)(now / L4_MSEC);
+}
+
+static uint16_t told_units(l4_time now)
+{
+	return (uint16_t)(now / TOLD_UNIT);
 }
 
 static uint32_t age_ms(const struct l4_tcp_tw *t, l4_time now)
@@ -114,59 +87,67 @@ static l4_time expiry(const struct l4_tcp_stack *ts, const struct l4_tcp_tw *t, 
 bool l4_tcp_tw_reusable(const struct l4_tcp_stack *ts, const struct l4_tcp_tw *t, l4_time now)
 {
 	(void)ts;
-	return (flags(t) & TW_TS) && age_ms(t, now) >= 1000;
+	return (t->flags & TW_TS) && age_ms(t, now) >= 1000;
 }
 
 /* --- The queue --- */
 
-/* Takes it out of the queue; returns its index. */
-static uint32_t dequeue(struct l4_tcp_stack *ts, struct l4_tcp_tw *t)
+static void dequeue(struct l4_tcp_stack *ts, const struct l4_tcp_tw *t)
 {
-	uint32_t i = t->prev == L4_TW_NONE ? ts->tw_head : at(ts, t->prev)->next;
-	if (t->prev != L4_TW_NONE)
-		at(ts, t->prev)->next = t->next;
+	if (t->prev != L4_REF_NONE)
+		l4_tw_at(ts, t->prev)->next = t->next;
 	else
 		ts->tw_head = t->next;
-	if (t->next != L4_TW_NONE)
-		at(ts, t->next)->prev = t->prev;
+	if (t->next != L4_REF_NONE)
+		l4_tw_at(ts, t->next)->prev = t->prev;
 	else
 		ts->tw_tail = t->prev;
-	return i;
 }
 
-void l4_tcp_tw_free(struct l4_tcp_stack *ts, struct l4_tcp_tw *t)
+void l4_tcp_tw_free(struct l4_tcp_stack *ts, uint32_t i)
 {
-	l4_tcp_hash_del(ts, &t->h);
-	uint32_t i = dequeue(ts, t);
-	if (flags(t) & TW_V6)
-		l4_tcp_free(ts, t->addr.v6, 2 * sizeof *t->addr.v6);
-	t->next = ts->tw_free;
-	ts->tw_free = i;
-	ts->n_tw--;
+	struct l4_tcp_tw *t = l4_tw_at(ts, i);
+	uint32_t ref = l4_ref(L4_REF_TW, i);
+	l4_tcp_hash_del(ts, ref, l4_ref_hash(ts, ref));
+	dequeue(ts, t);
+	if (t->flags & TW_V6)
+		l4_tcp_free(ts, elsewhere(t), 2 * sizeof(struct l4_addr));
+	l4_pool_give(ts, &ts->tw, i);
 }
 
-static void append(struct l4_tcp_stack *ts, struct l4_tcp_tw *t, uint32_t i, l4_time now)
+static void append(struct l4_tcp_stack *ts, uint32_t i, l4_time now)
 {
+	struct l4_tcp_tw *t = l4_tw_at(ts, i);
 	t->start_ms = ms(now + L4_MSEC - 1);
-	t->next = L4_TW_NONE;
+	t->next = L4_REF_NONE;
 	t->prev = ts->tw_tail;
-	if (ts->tw_tail != L4_TW_NONE)
-		at(ts, ts->tw_tail)->next = i;
+	if (ts->tw_tail != L4_REF_NONE)
+		l4_tw_at(ts, ts->tw_tail)->next = i;
 	else
 		ts->tw_head = i;
 	ts->tw_tail = i;
 	if (!l4_wheel_is_armed(&ts->tw_wheel))
-		l4_wheel_add(&ts->wheel, &ts->tw_wheel, expiry(ts, at(ts, ts->tw_head), now));
+		l4_wheel_add(&ts->wheel, &ts->tw_wheel, expiry(ts, l4_tw_at(ts, ts->tw_head), now));
+}
+
+void l4_tcp_tw_address_gone(struct l4_tcp_stack *ts, const struct l4_addr *a)
+{
+	for (uint32_t i = ts->tw_head, next; i != L4_REF_NONE; i = next) {
+		const struct l4_tcp_tw *t = l4_tw_at(ts, i);
+		struct l4_endpoint local, remote;
+		next = t->next;
+		l4_tcp_tw_ends(t, &local, &remote);
+		if (l4_addr_eq(&local.addr, a))
+			l4_tcp_tw_free(ts, i);
+	}
 }
 
 void l4_tcp_tw_expire(struct l4_tcp_stack *ts, l4_time now)
 {
-	while (ts->tw_head != L4_TW_NONE && expiry(ts, at(ts, ts->tw_head), now) <= now)
-		l4_tcp_tw_free(ts, at(ts, ts->tw_head));
-	if (ts->tw_head != L4_TW_NONE)
-		l4_wheel_add(&ts->wheel, &ts->tw_wheel, expiry(ts, at(ts, ts->tw_head), now));
-	else
-		l4_tcp_tw_fini(ts);
+	while (ts->tw_head != L4_REF_NONE && expiry(ts, l4_tw_at(ts, ts->tw_head), now) <= now)
+		l4_tcp_tw_free(ts, ts->tw_head);
+	if (ts->tw_head != L4_REF_NONE)
+		l4_wheel_add(&ts->wheel, &ts->tw_wheel, expiry(ts, l4_tw_at(ts, ts->tw_head), now));
 }
 
 static void answer(
@@ -179,10 +160,10 @@ static void answer(
 		    .ack = t->rcv_nxt,
 		    .flags = L4_TCPF_ACK,
 		    .wnd = t->wnd },
-		.tos = (uint8_t)(t->h.flow >> 8 & 0xfc),
+		.tos = (uint8_t)(t->tos & 0xfc),
 		.why = *why };
 	l4_tcp_tw_ends(t, &o.src, &o.dst);
-	if (flags(t) & TW_TS) {
+	if (t->flags & TW_TS) {
 		o.h.opts.present = L4_TCPO_TS;
 		o.h.opts.ts_val = l4_tcp_ts_now(ts, now) + t->ts_offset;
 		o.h.opts.ts_ecr = t->ts_recent;
@@ -198,23 +179,20 @@ int l4_tcp_enter_time_wait(struct l4_tcp *c, l4_time now)
 	struct l4_tcp_stack *ts = c->ts;
 	if (!ts->lim.time_wait)
 		return L4_ELIMIT;
-	if (ts->n_tw >= ts->lim.time_wait) {
-		l4_tcp_tw_free(ts, at(ts, ts->tw_head));
+	if (ts->tw.used >= ts->lim.time_wait) {
+		l4_tcp_tw_free(ts, ts->tw_head);
 		ts->ctr.time_wait_overflow++;
 	}
-	if (ts->tw_free == L4_TW_NONE && grow(ts) < 0)
+	uint32_t i = l4_pool_take(ts, &ts->tw);
+	if (i == L4_REF_NONE)
 		return L4_ENOMEM;
-	uint32_t i = ts->tw_free;
-	struct l4_tcp_tw *t = at(ts, i);
-	uint32_t next_free = t->next;
-	memset(t, 0, sizeof *t);
-	t->h.kind = L4_H_TW;
-	t->h.flow = (uint16_t)(c->opt_tos << 8 | (c->ts_ok ? TW_TS : 0));
+	struct l4_tcp_tw *t = l4_tw_at(ts, i);
+	t->tos = c->opt_tos;
+	t->flags = c->ts_ok ? TW_TS : 0;
 	if (set_ends(ts, t, c) < 0) {
-		t->next = next_free;
+		l4_pool_give(ts, &ts->tw, i);
 		return L4_ENOMEM;
 	}
-	ts->tw_free = next_free;
 	t->snd_nxt = c->snd_nxt;
 	t->rcv_nxt = c->rcv_nxt;
 	t->wnd = (uint16_t)(l4_rcvbuf_wnd_now(c) >> c->rcv_wscale);
@@ -222,11 +200,10 @@ int l4_tcp_enter_time_wait(struct l4_tcp *c, l4_time now)
 	t->ts_offset = c->ts_offset;
 	uint32_t hash = c->h.hash;
 	bool ack = c->ack_now || c->ack_owed;
-	l4_tcp_hash_del(ts, &c->h);
-	l4_tcp_hash_add(ts, &t->h, hash);
-	ts->n_tw++;
+	l4_tcp_conn_del(c);
+	l4_tcp_hash_add(ts, l4_ref(L4_REF_TW, i), hash);
 	ts->ctr.time_wait++;
-	append(ts, t, i, now);
+	append(ts, i, now);
 
 	l4_tcp_set_state(c, L4_TCP_TIME_WAIT);
 	l4_tcp_bind_del(c);
@@ -250,18 +227,18 @@ int l4_tcp_enter_time_wait(struct l4_tcp *c, l4_time now)
 	return 0;
 }
 
-void l4_tcp_tw_input(
-    struct l4_tcp_stack *ts, struct l4_tcp_tw *t, const struct l4_seg *s, l4_time now)
+void l4_tcp_tw_input(struct l4_tcp_stack *ts, uint32_t i, const struct l4_seg *s, l4_time now)
 {
+	struct l4_tcp_tw *t = l4_tw_at(ts, i);
 	const struct l4_why again = { .code = L4_WHY_ACK_TIME_WAIT };
-	bool ts_ok = flags(t) & TW_TS;
+	bool ts_ok = t->flags & TW_TS;
 	const struct l4_tcp_hdr *h = &s->h;
 	bool old_ts =
 	    ts_ok && (h->opts.present & L4_TCPO_TS) && (int32_t)(h->opts.ts_val - t->ts_recent) < 0;
 	if (h->flags & L4_TCPF_RST) {
 		/* RFC 1337: hazards are fewer when resets are ignored here; RFC 5961 otherwise */
 		if (!ts->cfg.rfc1337 && h->seq == t->rcv_nxt && !old_ts)
-			l4_tcp_tw_free(ts, t);
+			l4_tcp_tw_free(ts, i);
 		else
 			l4_tcp_drop(ts, NULL, L4_DROP_TCP_TIME_WAIT, s);
 		return;
@@ -275,7 +252,7 @@ void l4_tcp_tw_input(
 		struct l4_tcp *l = l4_tcp_find_listener(ts, &s->dst, &s->src);
 		if (newer && l) {
 			ts->ctr.time_wait_recycled++;
-			l4_tcp_tw_free(ts, t);
+			l4_tcp_tw_free(ts, i);
 			l4_tcp_listen_input(l, s, now);
 			return;
 		}
@@ -286,16 +263,17 @@ void l4_tcp_tw_input(
 	bool fin = h->flags & L4_TCPF_FIN;
 	if (fin && h->seq + s->len + 1 == t->rcv_nxt && !old_ts) {
 		/* the peer's FIN again: our ACK was lost. ACK it, restart the 2 MSL */
-		uint32_t i = dequeue(ts, t);
-		append(ts, t, i, now);
+		dequeue(ts, t);
+		append(ts, i, now);
 		answer(ts, t, &again, now);
 		return;
 	}
 	if (!s->len && !fin && !(h->flags & L4_TCPF_SYN) && h->seq == t->rcv_nxt && !old_ts)
 		return; /* an ACK as it should be */
-	if ((flags(t) & TW_TOLD) && ms(now) - t->ack_ms < ts->cfg.challenge_window / L4_MSEC)
+	if ((t->flags & TW_TOLD) &&
+	    (uint16_t)(told_units(now) - t->told) < ts->cfg.challenge_window / TOLD_UNIT)
 		return;
-	t->ack_ms = ms(now);
-	t->h.flow |= TW_TOLD;
+	t->told = told_units(now);
+	t->flags |= TW_TOLD;
 	answer(ts, t, &again, now);
 }

@@ -20,11 +20,11 @@ l4_ep l4_tcps_new(struct l4_tcp_stack *ts, void *user)
 
 static bool bind_conflicts(const struct l4_tcp *a, const struct l4_tcp *b)
 {
-	if (a == b || a->local.port != b->local.port)
+	if (a == b || a->h.local.port != b->h.local.port)
 		return false;
-	if (a->local.ifindex && b->local.ifindex && a->local.ifindex != b->local.ifindex)
+	if (a->h.local.ifindex && b->h.local.ifindex && a->h.local.ifindex != b->h.local.ifindex)
 		return false;
-	const struct l4_addr *x = &a->local.addr, *y = &b->local.addr;
+	const struct l4_addr *x = &a->h.local.addr, *y = &b->h.local.addr;
 	bool v4x = l4_addr_is_ip4(x), v4y = l4_addr_is_ip4(y);
 	bool anyx = l4_addr_is_any(x), anyy = l4_addr_is_any(y);
 	bool overlap =
@@ -39,7 +39,7 @@ static bool bind_conflicts(const struct l4_tcp *a, const struct l4_tcp *b)
 
 static bool port_free(struct l4_tcp_stack *ts, const struct l4_tcp *c)
 {
-	for (struct l4_tcp *b = ts->bind_bucket[c->local.port % L4_PORT_BUCKETS]; b;
+	for (struct l4_tcp *b = ts->bind_bucket[c->h.local.port % L4_PORT_BUCKETS]; b;
 	     b = b->bind_next)
 		if (bind_conflicts(c, b))
 			return false;
@@ -51,11 +51,11 @@ static int pick_listen_port(struct l4_tcp_stack *ts, struct l4_tcp *c)
 	uint32_t low = ts->cfg.port_low, n = (uint32_t)ts->cfg.port_high - low + 1;
 	uint32_t off = ts->env.random(ts->env.ctx) % n;
 	for (uint32_t i = 0; i < n; i++) {
-		c->local.port = (uint16_t)(low + (off + i) % n);
+		c->h.local.port = (uint16_t)(low + (off + i) % n);
 		if (port_free(ts, c))
 			return 0;
 	}
-	c->local.port = 0;
+	c->h.local.port = 0;
 	return L4_EINUSE;
 }
 
@@ -73,14 +73,14 @@ int l4_tcps_bind(struct l4_tcp_stack *ts, l4_ep ep, const struct l4_endpoint *lo
 		    !ts->env.is_local(ts->env.ctx, &local->addr, local->ifindex))
 			return L4_ENOADDR;
 	}
-	c->local = *local;
+	c->h.local = *local;
 	int e = 0;
 	if (!local->port)
 		e = pick_listen_port(ts, c);
 	else if (!port_free(ts, c))
 		e = L4_EINUSE;
 	if (e < 0) {
-		memset(&c->local, 0, sizeof c->local);
+		memset(&c->h.local, 0, sizeof c->h.local);
 		return e;
 	}
 	c->bound = true;
@@ -110,7 +110,7 @@ int l4_tcps_listen(struct l4_tcp_stack *ts, l4_ep ep, uint32_t backlog, l4_time 
 		if (e < 0)
 			return e;
 	}
-	for (struct l4_tcp *b = ts->bind_bucket[c->local.port % L4_PORT_BUCKETS]; b;
+	for (struct l4_tcp *b = ts->bind_bucket[c->h.local.port % L4_PORT_BUCKETS]; b;
 	     b = b->bind_next)
 		if (b != c && b->state == L4_TCP_LISTEN && bind_conflicts(c, b))
 			return L4_EINUSE;
@@ -143,7 +143,7 @@ l4_ep l4_tcps_accept(
 	c->parent = NULL;
 	c->user = user;
 	if (remote)
-		*remote = c->remote;
+		*remote = c->h.remote;
 	c->ev_bits &= ~(uint32_t)(L4_EV_CONNECTED | L4_EV_WRITABLE);
 	if (c->ev_bits)
 		l4_tcp_event(c, 0);
@@ -182,7 +182,7 @@ static void forget(struct l4_tcp *c)
 static void prepare_active(struct l4_tcp *c, l4_time now)
 {
 	struct l4_tcp_stack *ts = c->ts;
-	bool v4 = l4_addr_is_ip4(&c->remote.addr);
+	bool v4 = l4_addr_is_ip4(&c->h.remote.addr);
 	uint32_t mss = c->path.if_mtu - (v4 ? 40u : 60u);
 	if (c->opt_maxseg && c->opt_maxseg < mss)
 		mss = c->opt_maxseg;
@@ -201,8 +201,8 @@ static void prepare_active(struct l4_tcp *c, l4_time now)
 	c->rcv_wnd = w < 65535 ? w : 65535; /* a SYN's window is never scaled (RFC 7323 2.2) */
 	c->rcv_ssthresh = c->rcv_wnd;
 	if (!c->iss)
-		c->iss = l4_tcp_isn(ts, &c->local, &c->remote, now);
-	c->ts_offset = l4_tcp_ts_offset(ts, &c->local, &c->remote);
+		c->iss = l4_tcp_isn(ts, &c->h.local, &c->h.remote, now);
+	c->ts_offset = l4_tcp_ts_offset(ts, &c->h.local, &c->h.remote);
 	uint32_t queued = c->snd_end - c->push_seq; /* nothing before connect, unless Fast Open */
 	(void)queued;
 	c->snd_una = c->iss;
@@ -247,33 +247,32 @@ static int open_active(
 	if (l4_addr_is_multicast(&remote->addr) || l4_addr_is_broadcast(&remote->addr) ||
 	    l4_addr_is_any(&remote->addr))
 		return L4_ENOROUTE;
-	struct l4_endpoint local = c->local;
+	struct l4_endpoint local = c->h.local;
 	if (l4_addr_is_any(&local.addr))
 		memset(&local.addr, 0, sizeof local.addr);
-	c->remote = *remote;
-	int e = ts->env.route(ts->env.ctx, &local, &c->remote, &c->path);
+	c->h.remote = *remote;
+	int e = ts->env.route(ts->env.ctx, &local, &c->h.remote, &c->path);
 	if (e < 0)
 		return e;
 	l4_tcp_bind_del(c);
-	uint16_t port = c->local.port;
-	c->local = local;
-	c->local.port = port;
+	uint16_t port = c->h.local.port;
+	c->h.local = local;
+	c->h.local.port = port;
 	c->iss = 0;
 	if (!port) {
 		e = l4_tcp_pick_port(ts, c, now);
-	} else if (port == c->remote.port && l4_addr_eq(&c->local.addr, &c->remote.addr)) {
+	} else if (port == c->h.remote.port && l4_addr_eq(&c->h.local.addr, &c->h.remote.addr)) {
 		e = L4_EINVAL; /* a connection to itself */
 	} else {
-		struct l4_hnode *h = l4_tcp_find_node(ts, &c->local, &c->remote);
-		if (h && h->kind == L4_H_TW) { /* RFC 9293 3.6.1, MAY-2; RFC 6191 */
-			struct l4_tcp_tw *t = (struct l4_tcp_tw *)(void *)h;
-			if (ts->cfg.tw_reuse && l4_tcp_tw_reusable(ts, t, now)) {
-				c->iss = t->snd_nxt + 65536;
-				l4_tcp_tw_free(ts, t);
-			} else {
-				e = L4_EINUSE;
-			}
-		} else if (h) {
+		uint32_t ref = l4_tcp_find(ts, &c->h.local, &c->h.remote), k = l4_ref_index(ref);
+		if (ref == L4_REF_NONE) {
+			e = 0;
+		} else if (l4_ref_kind(ref) == L4_REF_TW && ts->cfg.tw_reuse &&
+			   l4_tcp_tw_reusable(ts, l4_tw_at(ts, k), now)) {
+			/* RFC 9293 3.6.1, MAY-2; RFC 6191 */
+			c->iss = l4_tw_at(ts, k)->snd_nxt + 65536;
+			l4_tcp_tw_free(ts, k);
+		} else {
 			e = L4_EINUSE;
 		}
 	}
@@ -281,13 +280,13 @@ static int open_active(
 		if (c->bound)
 			l4_tcp_bind_add(c);
 		else
-			memset(&c->local, 0, sizeof c->local);
+			memset(&c->h.local, 0, sizeof c->h.local);
 		return e;
 	}
 	if (c->bound)
 		l4_tcp_bind_add(c);
 	prepare_active(c, now);
-	l4_tcp_hash_add(ts, &c->h, l4_tcp_hash(ts, &c->local, &c->remote));
+	l4_tcp_conn_add(c, l4_tcp_hash(ts, &c->h.local, &c->h.remote));
 	return 0;
 }
 
@@ -573,12 +572,12 @@ int l4_tcps_consume(struct l4_tcp_stack *ts, l4_ep ep, size_t n, l4_time now)
 static void send_rst(struct l4_tcp *c, unsigned why, l4_time now)
 {
 	struct l4_tcp_stack *ts = c->ts;
-	struct l4_seg_out o = { .src = c->local,
-		.dst = c->remote,
+	struct l4_seg_out o = { .src = c->h.local,
+		.dst = c->h.remote,
 		.df = c->opt_pmtu,
 		.ttl = c->opt_ttl > 0 ? (uint8_t)c->opt_ttl : 0,
-		.h = { .sport = c->local.port,
-		    .dport = c->remote.port,
+		.h = { .sport = c->h.local.port,
+		    .dport = c->h.remote.port,
 		    .seq = c->snd_nxt,
 		    .ack = c->rcv_nxt,
 		    .flags = L4_TCPF_RST | L4_TCPF_ACK },
@@ -719,8 +718,8 @@ int l4_tcps_disconnect(struct l4_tcp_stack *ts, l4_ep ep, l4_time now)
 	if (c->bound)
 		l4_tcp_bind_add(c);
 	else
-		memset(&c->local, 0, sizeof c->local);
-	memset(&c->remote, 0, sizeof c->remote);
+		memset(&c->h.local, 0, sizeof c->h.local);
+	memset(&c->h.remote, 0, sizeof c->h.remote);
 	c->ev_bits = 0;
 	return 0;
 }
@@ -732,7 +731,7 @@ int l4_tcps_local(struct l4_tcp_stack *ts, l4_ep ep, struct l4_endpoint *out)
 	struct l4_tcp *c = l4_tcp_from_ep(ts, ep);
 	if (!c)
 		return L4_EBADF;
-	*out = c->local;
+	*out = c->h.local;
 	return 0;
 }
 
@@ -741,9 +740,9 @@ int l4_tcps_remote(struct l4_tcp_stack *ts, l4_ep ep, struct l4_endpoint *out)
 	struct l4_tcp *c = l4_tcp_from_ep(ts, ep);
 	if (!c)
 		return L4_EBADF;
-	if (!c->remote.port)
+	if (!c->h.remote.port)
 		return L4_ENOTCONN;
-	*out = c->remote;
+	*out = c->h.remote;
 	return 0;
 }
 
