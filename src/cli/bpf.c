@@ -1,10 +1,27 @@
-/* Compiles the filter once for each link type that comes along. */
+/* Compiles the filter once for each link type that comes along. libpcap is loaded with the first
+ * filter: most commands have none. */
 #include "cli/bpf.h"
 
+#include <linux/filter.h>
 #include <pcap/pcap.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+
+#include "cli/lazy.h"
+
+#define FUNCTIONS(X)           \
+	X(pcap_close)          \
+	X(pcap_compile)        \
+	X(pcap_freecode)       \
+	X(pcap_geterr)         \
+	X(pcap_offline_filter) \
+	X(pcap_open_dead)
+
+static struct {
+	FUNCTIONS(LAZY_POINTER)
+} pcap;
 
 enum { LINKS = 16 };
 
@@ -31,7 +48,7 @@ void bpf_free(struct bpf *b)
 	if (!b)
 		return;
 	for (unsigned i = 0; i < b->n; i++)
-		pcap_freecode(&b->link[i].prog);
+		pcap.pcap_freecode(&b->link[i].prog);
 	free(b);
 }
 
@@ -46,27 +63,60 @@ static int dlt_of(uint16_t linktype)
 	return linktype == L4_LINK_RAW ? DLT_RAW : linktype;
 }
 
-int bpf_match(struct bpf *b, const struct l4_cap_packet *p)
+/* Debian's name for it, and its authors'. */
+static bool load(void)
+{
+	static const char *const names[] = { FUNCTIONS(LAZY_NAME) };
+	const size_t n = sizeof names / sizeof *names;
+	return pcap.pcap_compile || lazy_load("libpcap.so.0.8", names, n, &pcap, sizeof pcap) ||
+	       lazy_load("libpcap.so.1", names, n, &pcap, sizeof pcap);
+}
+
+/* The place of the program for a link type, or -1. */
+static int find(struct bpf *b, uint16_t linktype)
 {
 	unsigned i = 0;
-	while (i < b->n && b->link[i].linktype != p->linktype)
+	while (i < b->n && b->link[i].linktype != linktype)
 		i++;
-	if (i == b->n) {
-		if (b->n == LINKS) {
-			snprintf(b->error, sizeof b->error, "more than %d link types", LINKS);
-			return -1;
-		}
-		pcap_t *h = pcap_open_dead(dlt_of(p->linktype), 262144);
-		if (!h || pcap_compile(h, &b->link[i].prog, b->text, 1, PCAP_NETMASK_UNKNOWN)) {
-			snprintf(b->error, sizeof b->error, "%s", h ? pcap_geterr(h) : "no memory");
-			if (h)
-				pcap_close(h);
-			return -1;
-		}
-		pcap_close(h);
-		b->link[i].linktype = p->linktype;
-		b->n++;
+	if (i < b->n)
+		return (int)i;
+	if (!load()) {
+		snprintf(b->error, sizeof b->error, "libpcap: %s", lazy_error());
+		return -1;
 	}
+	if (b->n == LINKS) {
+		snprintf(b->error, sizeof b->error, "more than %d link types", LINKS);
+		return -1;
+	}
+	pcap_t *h = pcap.pcap_open_dead(dlt_of(linktype), 262144);
+	if (!h || pcap.pcap_compile(h, &b->link[i].prog, b->text, 1, PCAP_NETMASK_UNKNOWN)) {
+		snprintf(b->error, sizeof b->error, "%s", h ? pcap.pcap_geterr(h) : "no memory");
+		if (h)
+			pcap.pcap_close(h);
+		return -1;
+	}
+	pcap.pcap_close(h);
+	b->link[i].linktype = linktype;
+	b->n++;
+	return (int)i;
+}
+
+int bpf_match(struct bpf *b, const struct l4_cap_packet *p)
+{
+	int i = find(b, p->linktype);
+	if (i < 0)
+		return -1;
 	struct pcap_pkthdr h = { .caplen = p->caplen, .len = p->len };
-	return pcap_offline_filter(&b->link[i].prog, &h, p->data) != 0;
+	return pcap.pcap_offline_filter(&b->link[i].prog, &h, p->data) != 0;
+}
+
+int bpf_attach(struct bpf *b, int fd, uint16_t linktype)
+{
+	int i = find(b, linktype);
+	if (i < 0)
+		return -1;
+	/* libpcap's instructions are the kernel's. */
+	struct sock_fprog f = { .len = (unsigned short)b->link[i].prog.bf_len,
+		.filter = (struct sock_filter *)b->link[i].prog.bf_insns };
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &f, sizeof f) == 0;
 }

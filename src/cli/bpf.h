@@ -11,6 +11,9 @@ struct bpf *bpf_new(const char *text);
 void bpf_free(struct bpf *b);
 /* 1: the packet passes; 0: not; -1: the filter cannot be compiled for its link type (bpf_error). */
 int bpf_match(struct bpf *b, const struct l4_cap_packet *p);
+/* Gives the filter to the kernel, for a socket that receives packets of this link type. 1; 0 with
+ * errno: the kernel does not take it; -1 as above. */
+int bpf_attach(struct bpf *b, int fd, uint16_t linktype);
 const char *bpf_error(const struct bpf *b);
 
 #endif

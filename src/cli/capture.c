@@ -13,12 +13,10 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
-#include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <net/if_arp.h>
-#include <pcap/pcap.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -30,6 +28,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cli/bpf.h"
 #include "cli/cli.h"
 #include "cli/dissect.h"
 #include "cli/filter.h"
@@ -171,21 +170,13 @@ static int attach_filter(struct capture *c)
 {
 	if (!c->bpf)
 		return 0;
-	pcap_t *h = pcap_open_dead(c->linktype == L4_LINK_RAW ? DLT_RAW : c->linktype, 262144);
-	struct bpf_program p;
-	if (!h || pcap_compile(h, &p, c->bpf, 1, PCAP_NETMASK_UNKNOWN)) {
+	struct bpf *b = bpf_new(c->bpf);
+	int r = b ? bpf_attach(b, c->fd, c->linktype) : -1;
+	if (r < 0)
 		fprintf(
-		    stderr, "l4 capture: -f '%s': %s\n", c->bpf, h ? pcap_geterr(h) : "no memory");
-		if (h)
-			pcap_close(h);
-		return L4_EXIT_USAGE;
-	}
-	struct sock_fprog f = { .len = (unsigned short)p.bf_len,
-		.filter = (struct sock_filter *)p.bf_insns };
-	int r = setsockopt(c->fd, SOL_SOCKET, SO_ATTACH_FILTER, &f, sizeof f);
-	pcap_freecode(&p);
-	pcap_close(h);
-	return r ? system_error(c, "filter") : 0;
+		    stderr, "l4 capture: -f '%s': %s\n", c->bpf, b ? bpf_error(b) : "no memory");
+	bpf_free(b);
+	return r < 0 ? L4_EXIT_USAGE : r ? 0 : system_error(c, "filter");
 }
 
 static int open_socket(struct capture *c)

@@ -280,12 +280,34 @@ static bool wanted(const struct options *o, const struct ports_table *t, const s
 	return !o->process || held_by(t, s, o->process);
 }
 
+/* With a question about ports: the sockets whose processes will be shown, if they are few; else 0.
+ * The answer in one line shows those of the sockets that wait for peers where there are any. */
+static size_t choose_sought(const struct options *o, const struct ports_table *t, uint32_t *out)
+{
+	bool one = ports_set_count(&o->asked) == 1 && !o->fmt.json;
+	bool passive[256] = { false }; /* by protocol */
+	size_t n = 0;
+	for (size_t i = 0; i < t->n && one; i++)
+		if (t->socks[i].inode && ports_is_passive(&t->socks[i]))
+			passive[t->socks[i].proto] = true;
+	for (size_t i = 0; i < t->n; i++) {
+		const struct ports_sock *s = &t->socks[i];
+		if (!s->inode || (passive[s->proto] && !ports_is_passive(s)))
+			continue;
+		if (n == PORTS_SOUGHT_MAX)
+			return 0;
+		out[n++] = (uint32_t)i;
+	}
+	return n;
+}
+
 /* Reads everything; 0 or an exit code, with the message printed. */
 static int read_all(const struct options *o, struct ports_table *t)
 {
 	const char *what = "the table of namespaces";
 	ports_table_clear(t);
-	struct ports_walk *w = ports_walk_start();
+	/* Whom to look for is known only when the sockets are: that wait is worth it for few. */
+	struct ports_walk *w = o->ask ? NULL : ports_walk_start(t, NULL, 0);
 	int r = o->all_netns ? ports_netns_list(t) : 0;
 	if (r == 0)
 		r = ports_diag_read(t, &o->q, 0, &what);
@@ -294,6 +316,10 @@ static int read_all(const struct options *o, struct ports_table *t)
 		what = "other namespaces";
 		r = ports_netns_read(t, &o->q);
 		e = errno;
+	}
+	if (r == 0 && o->ask && t->n) {
+		uint32_t sought[PORTS_SOUGHT_MAX];
+		w = ports_walk_start(t, sought, choose_sought(o, t, sought));
 	}
 	if (w && ports_walk_join(w, t) < 0) {
 		what = "processes";

@@ -121,9 +121,13 @@ int ports_diag_read(
 /* The same from /proc/net, where the kernel has no sock_diag. (ports_procnet.c) */
 int ports_procnet_read(struct ports_table *t, const struct ports_query *q, uint16_t netns);
 
-/* Finds processes while the sockets are read: start, then join with the sockets. (ports_proc.c) */
+#define PORTS_SOUGHT_MAX 2
+
+/* Finds processes while the sockets are read: start, then join with the sockets. With n > 0, at
+ * most PORTS_SOUGHT_MAX, only the holders of these sockets of t are sought, which is faster.
+ * (ports_proc.c) */
 struct ports_walk;
-struct ports_walk *ports_walk_start(void);
+struct ports_walk *ports_walk_start(const struct ports_table *t, const uint32_t *sought, size_t n);
 /* Works along until the walk ends, then links holders to the sockets of t, and frees the walk.
  * Returns 0 or -1 (no memory). */
 int ports_walk_join(struct ports_walk *w, struct ports_table *t);
@@ -138,6 +142,8 @@ struct ports_format {
 	bool json, info, numeric, netns, colour;
 };
 const char *ports_state_name(const struct ports_sock *s);
+/* Whether it waits for peers, or at least has taken the port for itself. */
+bool ports_is_passive(const struct ports_sock *s);
 void ports_print_table(FILE *f, const struct ports_table *t, const uint32_t *rows, size_t n,
     const struct ports_format *fmt);
 void ports_print_json(FILE *f, const struct ports_table *t, const struct ports_sock *s,

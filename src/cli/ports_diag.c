@@ -1,10 +1,10 @@
 /* Sockets by netlink: sock_diag(7) dumps of TCP and UDP over IPv4 and IPv6.
  *
- * Four dumps (protocol x version) on one netlink socket. The kernel is asked only for the states
- * wanted, and for one local port by a little program in inet_diag's own byte code, so that a
- * question about one port moves a few records and not the whole table. A kernel without sock_diag
- * for a protocol (ENOENT) is answered from /proc/net, with less detail. Messages come from the
- * kernel, but their lengths are checked all the same: libmnl's mnl_*_ok do it. */
+ * One dump of TCP and one of UDP for each version, on one netlink socket. The kernel is asked only
+ * for the states wanted, and for one local port by a little program in inet_diag's own byte code,
+ * so that a question about one port moves a few records and not the whole table. A kernel without
+ * sock_diag for a protocol (ENOENT) is answered from /proc/net, with less detail. Messages come
+ * from the kernel, but their lengths are checked all the same: libmnl's mnl_*_ok do it. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -205,20 +205,37 @@ static void put_port_filter(struct nlmsghdr *nlh, const struct ports_query *q)
 	mnl_attr_put(nlh, INET_DIAG_REQ_BYTECODE, sizeof code, code);
 }
 
-static int dump_one(struct mnl_socket *nl, struct dump *d, uint8_t family, char *buf)
+/* The request for both versions at once is inet_diag's first one, of TCP alone; later ones are for
+ * one version, and the kernel goes through its tables for each. */
+static void put_request(struct nlmsghdr *nlh, const struct dump *d, uint8_t family)
 {
-	static unsigned seq;
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	uint8_t ext = !d->q->info ? 0
+				  : 1 << (INET_DIAG_INFO - 1) | 1 << (INET_DIAG_CONG - 1) |
+					1 << (INET_DIAG_SKMEMINFO - 1);
+	if (family == AF_UNSPEC) {
+		nlh->nlmsg_type = TCPDIAG_GETSOCK;
+		struct inet_diag_req *r = mnl_nlmsg_put_extra_header(nlh, sizeof *r);
+		r->idiag_family = AF_INET;
+		r->idiag_states = d->q->states;
+		r->idiag_ext = ext;
+		return;
+	}
 	nlh->nlmsg_type = SOCK_DIAG_BY_FAMILY;
-	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	nlh->nlmsg_seq = ++seq;
 	struct inet_diag_req_v2 *r = mnl_nlmsg_put_extra_header(nlh, sizeof *r);
 	r->sdiag_family = family;
 	r->sdiag_protocol = d->proto;
 	r->idiag_states = d->q->states;
-	if (d->q->info)
-		r->idiag_ext = 1 << (INET_DIAG_INFO - 1) | 1 << (INET_DIAG_CONG - 1) |
-			       1 << (INET_DIAG_SKMEMINFO - 1);
+	r->idiag_ext = ext;
+}
+
+/* family: AF_UNSPEC for both. */
+static int dump_one(struct mnl_socket *nl, struct dump *d, uint8_t family, char *buf)
+{
+	static unsigned seq;
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	nlh->nlmsg_seq = ++seq;
+	put_request(nlh, d, family);
 	if (d->q->lport_min > 0 || d->q->lport_max < 65535)
 		put_port_filter(nlh, d->q);
 	if (mnl_socket_sendto(nl, nlh, nlh->nlmsg_len) < 0)
@@ -243,10 +260,23 @@ static int dump_one(struct mnl_socket *nl, struct dump *d, uint8_t family, char 
 	}
 }
 
+static int dump_protocol(struct mnl_socket *nl, struct dump *d, char *buf)
+{
+	size_t start = d->t->n;
+	const struct ports_query *q = d->q;
+	if (d->proto == PORTS_TCP && q->ip4 && q->ip6) {
+		if (dump_one(nl, d, AF_UNSPEC, buf) == 0)
+			return 0;
+		d->t->n = start;
+	}
+	if (q->ip4 && dump_one(nl, d, AF_INET, buf) < 0)
+		return -1;
+	return q->ip6 ? dump_one(nl, d, AF_INET6, buf) : 0;
+}
+
 int ports_diag_read(
     struct ports_table *t, const struct ports_query *q, uint16_t netns, const char **what)
 {
-	static const uint8_t families[] = { AF_INET, AF_INET6 };
 	static const uint8_t protos[] = { PORTS_TCP, PORTS_UDP };
 	size_t start = t->n;
 	int result = -1;
@@ -259,13 +289,9 @@ int ports_diag_read(
 	for (size_t p = 0; p < 2; p++) {
 		if (!(protos[p] == PORTS_TCP ? q->tcp : q->udp))
 			continue;
-		for (size_t f = 0; f < 2; f++) {
-			struct dump d = { .t = t, .q = q, .netns = netns, .proto = protos[p] };
-			if (!(families[f] == AF_INET ? q->ip4 : q->ip6))
-				continue;
-			if (dump_one(nl, &d, families[f], buf) < 0)
-				goto fallback;
-		}
+		struct dump d = { .t = t, .q = q, .netns = netns, .proto = protos[p] };
+		if (dump_protocol(nl, &d, buf) < 0)
+			goto fallback;
 	}
 	result = 0;
 	goto out;

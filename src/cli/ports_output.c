@@ -437,19 +437,38 @@ void ports_print_json(FILE *f, const struct ports_table *t, const struct ports_s
 
 /* --- one port, one line ------------------------------------------------------------------- */
 
-/* Who holds the sockets of one port: distinct processes, and at which addresses they listen. */
-static void answer_holders(FILE *f, const struct ports_table *t, const struct ports_sock *s)
+bool ports_is_passive(const struct ports_sock *s)
 {
-	char buf[256];
-	size_t n = ports_format_holders(t, s, buf, sizeof buf);
-	if (!s->holder) {
-		fprintf(
-		    f, "%s", s->inode ? "a process that we may not see" : "no process any more");
-		if (s->inode)
-			fprintf(f, " of user %s", ports_user_name(s->uid));
-		return;
+	return s->state == PORTS_LISTEN || s->state == PORTS_BOUND ||
+	       (s->proto == PORTS_UDP && s->state != PORTS_ESTABLISHED);
+}
+
+/* The processes that have the passive sockets of a port open, or with none any of its sockets. */
+static void answer_holders(FILE *f, const struct ports_table *t, uint16_t port, uint8_t proto,
+    const struct ports_sock *first)
+{
+	struct text x = { 0 };
+	bool passive = ports_is_passive(first);
+	unsigned n = 0;
+	for (size_t i = 0; i < t->n; i++) {
+		const struct ports_sock *s = &t->socks[i];
+		if (s->proto != proto || s->lport != port || !s->holder ||
+		    (passive ? !ports_is_passive(s) : n > 0))
+			continue;
+		if (n++ < 4) {
+			text_put(&x, " ", n > 1);
+			put_holders(&x, t, s, 4);
+		}
 	}
-	fprintf(f, "%.*s, user %s", (int)n, buf, ports_user_name(shown_uid(t, s)));
+	if (n > 4)
+		text_printf(&x, " and of %u more sockets", n - 4);
+	if (n)
+		fprintf(f, "%.*s, user %s", (int)x.n, x.p, ports_user_name(shown_uid(t, first)));
+	else if (first->inode)
+		fprintf(f, "a process that we may not see of user %s", ports_user_name(first->uid));
+	else
+		fputs("no process any more", f);
+	free(x.p);
 }
 
 bool ports_print_answer(FILE *f, const struct ports_table *t, uint16_t port, uint8_t proto,
@@ -462,16 +481,15 @@ bool ports_print_answer(FILE *f, const struct ports_table *t, uint16_t port, uin
 		const struct ports_sock *s = &t->socks[i];
 		if (s->proto != proto || s->lport != port)
 			continue;
-		bool passive = s->state == PORTS_LISTEN || s->state == PORTS_BOUND ||
-			       (proto == PORTS_UDP && s->state != PORTS_ESTABLISHED);
+		bool passive = ports_is_passive(s);
 		listening += passive;
 		others += !passive;
-		if (!first || (passive && listening == 1) ||
-		    (!first->holder && s->holder && !listening))
+		if (!first || (passive && !ports_is_passive(first)) ||
+		    (!first->holder && s->holder && passive == ports_is_passive(first)))
 			first = s;
 		size_t used = strlen(where);
 		size_t len = ports_format_local(s, text, sizeof text);
-		if (passive && used + len + 3 < sizeof where)
+		if (passive && used + len + 3 < sizeof where && !strstr(where, text))
 			snprintf(where + used, sizeof where - used, "%s%s", used ? " " : "", text);
 	}
 	if (!first)
@@ -481,7 +499,7 @@ bool ports_print_answer(FILE *f, const struct ports_table *t, uint16_t port, uin
 	if (name)
 		fprintf(f, " (%s)", name);
 	fputs(": ", f);
-	answer_holders(f, t, first);
+	answer_holders(f, t, port, proto, first);
 	if (listening)
 		fprintf(f, ", %s on %s",
 		    first->state == PORTS_BOUND ? "bound"
