@@ -2,9 +2,12 @@
 BUILD ?= build
 MESON ?= meson
 
-.PHONY: all deps demo test bench install mutants fuzz soak clean help
+.PHONY: all everything deps demo test bench install mutants fuzz soak clean help
 
 all: $(BUILD)/build.ninja
+	@ninja -C $(BUILD) product
+
+everything: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
 
 $(BUILD)/build.ninja:
@@ -33,21 +36,21 @@ demo:
 test: deps
 	@tools/test
 
-bench: all
+bench: everything
 	@tools/deps build bench
 	@bench/run $(NAME)
 
 install: all
-	@$(MESON) install -C $(BUILD)
+	@$(MESON) install --no-rebuild -C $(BUILD)
 
-mutants: all
+mutants: everything
 	@tools/mutants $(if $(N),-n $(N)) $(if $(SEED),-s $(SEED))
 
 fuzz:
 	@tools/deps build test
 	@tools/fuzz $(NAME)
 
-soak: all
+soak: everything
 	@tools/soak $(NAME)
 
 clean:
