@@ -372,7 +372,7 @@ static int wait_address(struct stack *s)
 static int open_device(struct stack *s, struct l4_device **d)
 {
 	const struct stack_opts *o = s->o;
-	struct l4_device_options dev = { .mtu = o->mtu };
+	struct l4_device_options dev = { .mtu = o->mtu, .no_offload = o->no_offload };
 	char err[256] = "";
 	bool packet = strncmp(o->device, "packet:", 7) == 0;
 	if (packet && !o->shared)

@@ -26,6 +26,7 @@ struct stack_opts {
 	bool has_mac;
 	uint32_t mtu;
 	bool shared, trace, info, json;
+	bool no_offload; /* of the command's own option: plain frames of at most the MTU */
 	const char *pcap;
 	struct l4_impair impair;
 	bool has_impair;

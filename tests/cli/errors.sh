@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What demo, get, serve, dig and nc say to wrong use: exit codes and messages, without a device.
+# What demo, get, serve, dig, nc and bench say to wrong use: exit codes and messages, without a device.
 # Usage: errors.sh L4
 set -u
 l4=$1 bad=0 n=0
@@ -19,12 +19,13 @@ try() {
 	fi
 }
 
-for command in get serve dig nc; do
+for command in get serve dig nc bench; do
 	case $command in
 	get) words=(http://192.0.2.1/) ;;
 	serve) words=("$tmp") ;;
 	dig) words=(example.test @192.0.2.1) ;;
 	nc) words=(192.0.2.1 80) ;;
+	bench) words=(192.0.2.1) ;;
 	esac
 	try 2 'no device' $command "${words[@]}"
 	try 2 "not a device 'eth0'" $command -d eth0 "${words[@]}"
@@ -77,6 +78,29 @@ try 2 'not an address of ours' nc -l a 80
 try 2 'not a multicast group' nc -u -l -j 192.0.2.1 80
 try 2 '--join goes with' nc -j 239.1.2.3 a 80
 try 2 'not a time' nc -w 0 a 80
+try 2 'no host' bench
+try 2 'more than one host' bench a b
+try 2 '--server takes no HOST' bench --server a
+try 2 '--memory takes no HOST' bench --memory a
+try 2 '--memory takes no HOST' bench --memory -d tap:x
+try 2 '--kernel goes without' bench --kernel -d tap:x a
+try 2 'tap:NAME or tun:NAME' bench -d packet:x --against-kernel 10.0.0.1/24
+try 2 'not an IPv4 address with' bench --against-kernel 10.0.0.1
+try 2 'takes no HOST' bench --against-kernel 10.0.0.1/24 a
+try 2 'one of them' bench --memory --rr --reverse
+try 2 '--crr does not go' bench --memory --crr -u
+try 2 '32 to 65507' bench --memory -u -l 20
+try 2 'go with --server' bench --memory -q
+try 2 '--parallel' bench --memory -P 129
+try 2 '--parallel' bench --memory -P 0
+try 2 '--bytes' bench --memory -n 10X
+try 2 '--bytes' bench --memory -n 1kk
+try 2 '--bitrate' bench --memory -b fast
+try 2 '--window' bench --memory -w 1
+try 2 'not reno, cubic' bench --memory -C vegas
+try 2 'not a time' bench --memory -t 0
+try 2 "'x' is not an address" bench --server --bind x
+try 1 'refused' bench --kernel -p 1 127.0.0.1
 try 2 '--size' demo --size -1
 try 2 'unexpected' demo now
 try 2 'cannot read' demo --impair delay=fast
