@@ -78,10 +78,11 @@ enum l4_derive {
 };
 
 enum {
-	L4_FF_GENERATED = 1, /* computed, not in the packet; shown in [brackets] */
-	L4_FF_HIDDEN = 2,    /* a second name for a value (ip.addr): for filters, not shown */
-	L4_FF_RELATIVE = 4,  /* counted from the connection's first number */
-	L4_FF_CSUM = 8,      /* status of a checksum */
+	L4_FF_GENERATED = 1,     /* computed, not in the packet; shown in [brackets] */
+	L4_FF_HIDDEN = 2,        /* a second name for a value (ip.addr): for filters, not shown */
+	L4_FF_RELATIVE = 4,      /* counted from the connection's first number */
+	L4_FF_CSUM = 8,          /* status of a checksum */
+	L4_FF_MAY_BE_EMPTY = 32, /* bytes of which none is nothing unusual */
 	L4_FF_EXPERT = 16, /* an event of the analysis: `label` is its text, `base` its severity */
 };
 

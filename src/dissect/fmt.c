@@ -224,8 +224,10 @@ static size_t finish(char *out, size_t cap, const char *t, size_t n)
 static size_t bytes_text(const struct l4_item *i, char *out, size_t cap)
 {
 	size_t n = i->n;
-	if (!n)
+	if (!n && i->field->flags & L4_FF_MAY_BE_EMPTY)
 		return finish(out, cap, "<none>", 6);
+	if (!n)
+		return finish(out, cap, "<MISSING>", 9);
 	if (i->field->base == L4_BASE_COLON) {
 		size_t at = 0;
 		for (size_t k = 0; k < n && at + 3 <= cap; k++) {
@@ -271,6 +273,8 @@ size_t l4_item_text(const struct l4_item *i, char *out, size_t cap)
 		*o++ = '1';
 		break;
 	case L4_FT_PROTOCOL: {
+		if (i->n) /* unknown bytes are shown themselves */
+			return bytes_text(i, out, cap);
 		/* A layer without a title of its own shows its name, as tshark has it. */
 		const char *s = i->text ? i->text : i->field->name;
 		return finish(out, cap, s, strlen(s));

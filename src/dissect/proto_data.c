@@ -11,9 +11,14 @@ static const struct l4_field fields[] = {
 
 static void dissect_data(struct l4_dissect *d, struct l4_view v)
 {
+	uint32_t own = d->out.n_items;
 	dis_layer(d, v, v.cap);
-	if (d->all && d->out.n_items)
-		dis_text(d, &d->items[d->out.n_items - 1], "Data (%u bytes)", v.len);
+	if (d->w[DATA] && d->out.n_items > own) {
+		struct l4_item *title = &d->items[own];
+		title->v.p = v.p;
+		title->n = v.cap;
+		dis_text(d, title, "Data (%u bytes)", v.len);
+	}
 	dis_p(d, BYTES, v.p, v.cap);
 	struct l4_item *i = dis_u(d, LEN, NULL, 0, 0);
 	if (i)

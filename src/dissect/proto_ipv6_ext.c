@@ -4,18 +4,19 @@
 #include "dissect/link.h"
 
 /* Rows of the options, which both options headers share; names are those of ipv6 itself. */
-#define OPTION_ROWS(X)                                                                         \
-	X(OPT_TYPE, ROW("ipv6.opt.type", "Type", U8, HEX, .depth = 1))                         \
-	X(OPT_ACTION, ROW("ipv6.opt.type.action", "Action", U8, DEC, .depth = 2))              \
-	X(OPT_CHANGE, ROW("ipv6.opt.type.change", "May Change", BOOL, NONE, .depth = 2))       \
-	X(OPT_REST, ROW("ipv6.opt.type.rest", "Low-order bits", U8, HEX, .depth = 2))          \
-	X(OPT_LENGTH, ROW("ipv6.opt.length", "Length", U8, DEC, .depth = 1))                   \
-	X(OPT_PAD1, ROW("ipv6.opt.pad1", "Pad1", NONE, NONE, .depth = 1))                      \
-	X(OPT_PADN, ROW("ipv6.opt.padn", "PadN", BYTES, NONE, .depth = 1))                     \
-	X(OPT_RA, ROW("ipv6.opt.router_alert", "Router Alert", U16, DEC, .depth = 1))          \
-	X(OPT_JUMBO, ROW("ipv6.opt.jumbo", "Payload Length", U32, DEC, .depth = 1))            \
-	X(OPT_HOME, ROW("ipv6.opt.mipv6.home_address", "Home Address", IP6, NONE, .depth = 1)) \
-	X(OPT_TEL, ROW("ipv6.opt.tel", "Tunnel Encapsulation Limit", U8, DEC, .depth = 1))     \
+#define OPTION_ROWS(X)                                                                          \
+	X(OPT_TYPE, ROW("ipv6.opt.type", "Type", U8, HEX, .depth = 1))                          \
+	X(OPT_ACTION, ROW("ipv6.opt.type.action", "Action", U8, DEC, .depth = 2))               \
+	X(OPT_CHANGE, ROW("ipv6.opt.type.change", "May Change", BOOL, NONE, .depth = 2))        \
+	X(OPT_REST, ROW("ipv6.opt.type.rest", "Low-order bits", U8, HEX, .depth = 2))           \
+	X(OPT_LENGTH, ROW("ipv6.opt.length", "Length", U8, DEC, .depth = 1))                    \
+	X(OPT_PAD1, ROW("ipv6.opt.pad1", "Pad1", NONE, NONE, .depth = 1))                       \
+	X(OPT_PADN,                                                                             \
+	    ROW("ipv6.opt.padn", "PadN", BYTES, NONE, .depth = 1, .flags = L4_FF_MAY_BE_EMPTY)) \
+	X(OPT_RA, ROW("ipv6.opt.router_alert", "Router Alert", U16, DEC, .depth = 1))           \
+	X(OPT_JUMBO, ROW("ipv6.opt.jumbo", "Payload Length", U32, DEC, .depth = 1))             \
+	X(OPT_HOME, ROW("ipv6.opt.mipv6.home_address", "Home Address", IP6, NONE, .depth = 1))  \
+	X(OPT_TEL, ROW("ipv6.opt.tel", "Tunnel Encapsulation Limit", U8, DEC, .depth = 1))      \
 	X(OPT_UNKNOWN, ROW("ipv6.opt.unknown", "Unknown Data", BYTES, NONE, .depth = 1))
 
 enum { OPTS, OPTS_NXT, OPTS_LEN, OPTS_LEN_OCT, OPTION_ROWS(ROW_ENUM) };

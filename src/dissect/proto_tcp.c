@@ -265,33 +265,37 @@ static struct l4_conv *connection(
 		if (!n)
 			return c;
 		n->id = d->tcp_streams++;
-		if (reused)
+		if (reused) {
 			*a_flags |= TCP_A_REUSED_PORTS;
+			n->completeness = 1;
+		}
 		c = n;
 	}
 	return c;
 }
 
-/* The bits of tcp.completeness: which parts of a connection's life were seen. */
-static void note_life(struct l4_dissect *d, const struct l4_tcp_hdr *t, struct l4_conv *c)
+/* The bits of tcp.completeness: which parts of a connection's life were seen. Of the first packet
+ * only a SYN counts; a SYN counts only as the beginning, and a FIN only with an ACK. */
+static void note_life(
+    struct l4_dissect *d, const struct l4_tcp_hdr *t, struct l4_conv *c, bool begun)
 {
 	bool fresh = c->first_frame == d->out.cap->number;
-	if (t->flags & TH_SYN) {
-		if (t->flags & TH_ACK) {
-			if (!fresh)
-				c->completeness |= 2;
-		} else {
+	if ((t->flags & (TH_SYN | TH_ACK)) == TH_SYN) {
+		if (!begun)
 			c->completeness |= 1;
-			c->syn_ts = d->out.cap->ts;
-		}
-	} else if (t->flags & TH_ACK && !fresh) {
+		if (t->seglen)
+			c->completeness |= 8;
+		c->syn_ts = d->out.cap->ts;
+	} else if (fresh) {
+		return;
+	} else if (t->flags & TH_SYN) {
+		c->completeness |= 2;
+	} else if (t->flags & TH_ACK) {
 		c->completeness |= t->seglen ? 8 : 4;
 		if (c->syn_ts && !c->first_rtt)
 			c->first_rtt = d->out.cap->ts - c->syn_ts;
 	}
-	if (fresh)
-		return;
-	if (t->flags & TH_FIN)
+	if ((t->flags & (TH_FIN | TH_ACK)) == (TH_FIN | TH_ACK))
 		c->completeness |= 16;
 	if (t->flags & TH_RST)
 		c->completeness |= 32;
@@ -310,17 +314,17 @@ static void note_ecn(struct l4_tcp_hdr *t, struct l4_conv *c)
 		t->ace = c->acc_ecn == 2;
 }
 
-/* RFC 7323 1.3: scaling is used only if both SYNs had the option. */
+/* RFC 7323 1.3: scaling is used only if both SYNs had the option. A SYN without it tells both
+ * sides, also when the answer is not captured. */
 static void settle_scale(
     const struct l4_tcp_hdr *t, struct l4_tcp_flow *fwd, struct l4_tcp_flow *rev)
 {
 	if (!(t->flags & TH_SYN))
 		return;
-	fwd->win_scale = t->win_scale == SCALE_UNKNOWN ? SCALE_NONE : t->win_scale;
-	if (t->flags & TH_ACK && (fwd->win_scale == SCALE_NONE || rev->win_scale == SCALE_NONE)) {
+	if (fwd->win_scale == SCALE_UNKNOWN)
+		fwd->win_scale = rev->win_scale = SCALE_NONE;
+	else if (t->flags & TH_ACK && rev->win_scale == SCALE_NONE)
 		fwd->win_scale = SCALE_NONE;
-		rev->win_scale = SCALE_NONE;
-	}
 }
 
 /* ---- showing ---- */
@@ -372,6 +376,11 @@ static char *info_flags(char *o, unsigned f)
 	return o;
 }
 
+static bool is_scaled(const struct l4_tcp_hdr *t, const struct l4_tcp_flow *fwd)
+{
+	return fwd && fwd->win_scale >= 0 && !(t->flags & TH_SYN) && t->have_seglen;
+}
+
 static void put_header(struct l4_dissect *d, struct l4_view v, const struct l4_tcp_hdr *t,
     const struct l4_conv *c, const struct l4_tcp_flow *fwd)
 {
@@ -408,7 +417,7 @@ static void put_header(struct l4_dissect *d, struct l4_view v, const struct l4_t
 	if (t->have_seglen)
 		dis_u(d, NXTSEQ, NULL, 0,
 		    t->seq - t->base_seq + t->seglen + (t->flags & (TH_SYN | TH_FIN) ? 1 : 0));
-	dis_u(d, ACK, h + 8, 4, t->flags & TH_ACK ? t->ack - t->base_ack : 0);
+	dis_u(d, ACK, h + 8, 4, t->flags & TH_ACK ? t->ack - t->base_ack : t->ack);
 	dis_fixed(d, v, ACK_RAW, ACK_RAW);
 	if (t->ack && !(t->flags & TH_ACK))
 		dis_expert(d, ACK_NONZERO);
@@ -431,7 +440,7 @@ static void put_header(struct l4_dissect *d, struct l4_view v, const struct l4_t
 	}
 	flags_text(d, t->flags, t->ace);
 	dis_fixed(d, v, WINDOW_VALUE, WINDOW_VALUE);
-	bool scaled = fwd && fwd->win_scale >= 0 && !(t->flags & TH_SYN);
+	bool scaled = is_scaled(t, fwd);
 	dis_u(d, WINDOW, NULL, 0, scaled ? t->window << fwd->win_scale : t->window);
 	if (fwd && !(t->flags & TH_SYN)) {
 		struct l4_item *i = dis_u(d, SCALE, NULL, 0, 0);
@@ -463,13 +472,13 @@ static void put_checksum(struct l4_dissect *d, struct l4_view v)
 	dis_fixed(d, v, URGENT, URGENT);
 }
 
-static void put_times(struct l4_dissect *d, const struct l4_conv *c)
+static void put_times(struct l4_dissect *d, const struct l4_conv *c, l4_time prev)
 {
 	struct l4_item *i = dis_u(d, TIME_RELATIVE, NULL, 0, 0);
 	if (i)
 		i->v.i = (int64_t)(d->out.cap->ts - c->first_ts);
 	if ((i = dis_u(d, TIME_DELTA, NULL, 0, 0)))
-		i->v.i = (int64_t)(d->out.cap->ts - c->last_ts);
+		i->v.i = (int64_t)(d->out.cap->ts - prev);
 }
 
 static void put_analysis(struct l4_dissect *d, const struct l4_tcp_ta *ta, const struct l4_conv *c)
@@ -549,8 +558,8 @@ static void info_start(struct l4_dissect *d, const struct l4_tcp_hdr *t,
 	o = fmt_dec(fmt_str(o, " Seq="), t->seq - t->base_seq);
 	if (t->flags & TH_ACK)
 		o = fmt_dec(fmt_str(o, " Ack="), t->ack - t->base_ack);
-	bool scaled = fwd && fwd->win_scale >= 0 && !(t->flags & TH_SYN);
-	o = fmt_dec(fmt_str(o, " Win="), scaled ? t->window << fwd->win_scale : t->window);
+	o = fmt_dec(
+	    fmt_str(o, " Win="), is_scaled(t, fwd) ? t->window << fwd->win_scale : t->window);
 	if (t->flags & TH_URG)
 		o = fmt_dec(fmt_str(o, " Urg="), v.cap >= 20 ? l4_get_u16(v.p + 18) : 0);
 	if (checksum_known(d, v)) {
@@ -622,19 +631,23 @@ static void dissect_tcp(struct l4_dissect *d, struct l4_view v)
 	struct l4_conv *c = NULL;
 	struct l4_tcp_flow *fwd = NULL, *rev = NULL;
 	bool lo = false;
+	l4_time prev = 0;
 	if (d->w_any || d->columns || d->connections || !d->cfg.no_streams) {
 		c = connection(d, &t, &lo, &ta.flags);
 		if (c) {
 			fwd = &c->flow[!lo];
 			rev = &c->flow[lo];
+			bool begun = fwd->bits & FLOW_BASE_SET;
 			if (!d->quoted && t.have_seglen)
 				set_bases(&t, fwd, rev);
 			/* Where no length is known there are no relative numbers. */
 			t.base_seq = t.have_seglen || d->quoted ? fwd->base_seq : 0;
 			t.base_ack = t.have_seglen || d->quoted ? rev->base_seq : 0;
 			t.completeness = c->completeness;
+			prev = c->last_ts;
 			if (!d->quoted) {
-				note_life(d, &t, c);
+				c->last_ts = d->out.cap->ts;
+				note_life(d, &t, c, begun);
 				note_ecn(&t, c);
 			}
 		}
@@ -666,11 +679,15 @@ static void dissect_tcp(struct l4_dissect *d, struct l4_view v)
 	if (t.hlen > 20) {
 		dis_layer_len(d, layer, t.hlen);
 		dis_tcp_options(d, v, &t, TCP_OPTION_FIRST);
-		if (!dis_has(d, v, t.hlen)) {
-			if (c && !d->quoted && t.have_seglen)
-				l4_tcp_analyse(d, &t, fwd, rev, c, &ta);
-			return;
-		}
+		if (fwd && t.flags & TH_SYN && t.win_scale != SCALE_UNKNOWN && !d->quoted)
+			fwd->win_scale = t.win_scale;
+	}
+	if (d->w_any && c && !d->quoted)
+		put_times(d, c, prev); /* whether the options are whole or not */
+	if (!dis_has(d, v, t.hlen)) {
+		if (c && !d->quoted && t.have_seglen)
+			l4_tcp_analyse(d, &t, fwd, rev, c, &ta);
+		return;
 	}
 	if (c && !d->quoted) {
 		settle_scale(&t, fwd, rev);
@@ -682,11 +699,8 @@ static void dissect_tcp(struct l4_dissect *d, struct l4_view v)
 		sent->payload += t.seglen;
 		d->out.stream = c->id;
 		d->out.stream_proto = 6;
-		if (d->w_any) {
-			put_times(d, c);
+		if (d->w_any)
 			put_analysis(d, &ta, c);
-		}
-		c->last_ts = d->out.cap->ts;
 		if (cols(d) && ta.flags)
 			info_marks(d, &ta);
 	}

@@ -100,11 +100,9 @@ static void repetition_rules(struct l4_dissect *d, const struct l4_tcp_hdr *t,
 	if (!old)
 		return;
 	uint64_t since_ack = now - rev->lastacktime;
-	if (rev->dupacknum >= 2 && since_ack < FAST_NS) {
-		if (rev->lastack == t->seq) {
-			ta->flags |= TCP_A_FAST_RETRANSMISSION;
-			return;
-		}
+	if (rev->dupacknum >= 2 && since_ack < FAST_NS && rev->lastack == t->seq) {
+		ta->flags |= TCP_A_FAST_RETRANSMISSION;
+		return;
 	}
 	uint64_t reorder = c->first_rtt ? c->first_rtt : OOO_NS;
 	if (now - fwd->nextseqtime < reorder &&
@@ -150,8 +148,10 @@ static void remember(struct l4_dissect *d, const struct l4_tcp_hdr *t, struct l4
 		fwd->nextseqframe = (uint32_t)d->out.cap->number;
 		fwd->nextseqtime = d->out.cap->ts;
 	}
-	if ((t->seq == fwd->maxseqtobeacked || !fwd->maxseqtobeacked) && !probe)
+	if ((t->seq == fwd->maxseqtobeacked || !fwd->maxseqtobeacked) && !probe) {
 		fwd->maxseqtobeacked = fwd->nextseq;
+		fwd->bits &= (uint8_t)~FLOW_UNSEEN;
+	}
 	fwd->window = t->window;
 	fwd->lastack = t->ack;
 	fwd->lastacktime = d->out.cap->ts;
@@ -237,11 +237,12 @@ void l4_tcp_analyse(struct l4_dissect *d, const struct l4_tcp_hdr *t, struct l4_
 		fwd->dupacknum = 0;
 	}
 	if (rev->maxseqtobeacked && l4_seq_gt(t->ack, rev->maxseqtobeacked) && t->flags & TH_ACK) {
-		/* Once is enough until that side is seen to send again. */
+		/* With nothing new from that side, once is enough. */
 		ta->noted = true;
-		if (!(rev->bits & FLOW_UNSEEN))
+		bool nothing_new = rev->maxseqtobeacked == rev->nextseq;
+		if (!nothing_new || !(rev->bits & FLOW_UNSEEN))
 			ta->flags |= TCP_A_ACK_LOST_PACKET;
-		if (l4_seq_gt(t->ack, rev->nextseq))
+		if (nothing_new)
 			rev->bits |= FLOW_UNSEEN;
 		rev->maxseqtobeacked = rev->nextseq;
 	}

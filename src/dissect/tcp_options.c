@@ -191,8 +191,7 @@ bool dis_tcp_options(struct l4_dissect *d, struct l4_view v, struct l4_tcp_hdr *
 		info(d, " TSecr=", l4_get_u32(v.p + 28));
 		return true;
 	}
-	if (at < end)
-		dis_p(d, first + OPTIONS, v.p + 20, end - 20);
+	dis_p(d, first + OPTIONS, v.p + 20, end - 20);
 	while (at < end) {
 		const uint8_t *o = v.p + at;
 		const struct kind *k = kind_of(o[0]);
@@ -219,8 +218,14 @@ bool dis_tcp_options(struct l4_dissect *d, struct l4_view v, struct l4_tcp_hdr *
 		dis_u(d, first + OPTION_KIND, o, 1, o[0]);
 		if (!one)
 			dis_u(d, first + OPTION_LEN, o + 1, 1, len);
-		if (there < len || (o[0] == 0 && at + 1 < end && o[1]))
-			break; /* the capture, or the list, ends here */
+		if (there < len) {
+			/* the capture ends within */
+			if (o[0] == 8 && len == 10 && there >= 6)
+				dis_u(d, first + TSVAL, o + 2, 4, l4_get_u32(o + 2));
+			break;
+		}
+		if (o[0] == 0 && at + 1 < end && o[1])
+			break; /* the list ends here */
 		if (k && (len < k->min || len > k->max))
 			dis_expert(d, first + OPT_LEN_INVALID);
 		else if (k)
