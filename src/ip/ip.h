@@ -84,6 +84,7 @@ struct l4_neigh {
 	uint8_t probes; /* questions sent in this state */
 	uint8_t fails;  /* resolutions failed in a row */
 	bool router;    /* said so itself (NA) */
+	bool doubted;   /* PROBE because an upper layer asked for it: packets wait */
 	struct l4_mac mac;
 	l4_time due;      /* of the state's timer; REACHABLE: when it turns STALE by itself */
 	l4_time used;     /* last sent to */

@@ -69,6 +69,17 @@ struct l4_neigh *l4_neigh_find(
 	return NULL;
 }
 
+static void send_queue(struct l4_ip *ip, struct l4_if *ifp, struct l4_neigh *n)
+{
+	struct l4_pkt *p;
+	struct l4_mac to = n->mac;
+	while ((p = l4_pktq_pop(&n->q))) {
+		ip->pending--;
+		(void)l4_if_enqueue_ip(ip, ifp, p, &to);
+	}
+	ip->env.wake(ip->env.ctx);
+}
+
 static void set_state(
     struct l4_ip *ip, struct l4_if *ifp, struct l4_neigh *n, enum l4_neigh_state to, l4_time due)
 {
@@ -80,6 +91,11 @@ static void set_state(
 	n->due = due;
 	if (due != L4_TIME_NEVER && to != L4_NEIGH_REACHABLE && to != L4_NEIGH_UNREACHABLE)
 		t->due = l4_time_min(t->due, due);
+	if (n->doubted && to != L4_NEIGH_PROBE) { /* what waited may go, unless it is lost */
+		n->doubted = false;
+		if (to == L4_NEIGH_REACHABLE || to == L4_NEIGH_STALE || to == L4_NEIGH_DELAY)
+			send_queue(ip, ifp, n);
+	}
 }
 
 static void fail_queue(struct l4_ip *ip, struct l4_neigh *n)
@@ -221,17 +237,6 @@ static void become_reachable(struct l4_ip *ip, struct l4_if *ifp, struct l4_neig
 		ip->gen++; /* routes by it are good again */
 }
 
-static void send_queue(struct l4_ip *ip, struct l4_if *ifp, struct l4_neigh *n)
-{
-	struct l4_pkt *p;
-	struct l4_mac to = n->mac;
-	while ((p = l4_pktq_pop(&n->q))) {
-		ip->pending--;
-		(void)l4_if_enqueue_ip(ip, ifp, p, &to);
-	}
-	ip->env.wake(ip->env.ctx);
-}
-
 static void give_up(struct l4_ip *ip, struct l4_if *ifp, struct l4_neigh *n, l4_time now)
 {
 	l4_time hold = HOLD_MIN << (n->fails < 5 ? n->fails : 5);
@@ -256,9 +261,10 @@ int l4_neigh_touch(struct l4_ip *ip, struct l4_if *ifp, struct l4_neigh *n, l4_t
 		return 1;
 	case L4_NEIGH_REACHABLE:
 	case L4_NEIGH_DELAY:
-	case L4_NEIGH_PROBE:
 	case L4_NEIGH_PERMANENT:
 		return 1;
+	case L4_NEIGH_PROBE:
+		return !n->doubted;
 	case L4_NEIGH_UNREACHABLE:
 		if (now < n->due)
 			return L4_EUNREACH;
@@ -326,13 +332,18 @@ void l4_neigh_confirm(struct l4_ip *ip, struct l4_if *ifp, struct l4_neigh *n, l
 		become_reachable(ip, ifp, n, now);
 }
 
-/* An upper layer doubts it (RFC 1122 3.3.1.4, RFC 4861 7.3.1): its next packet starts the probes.
- */
+/* An upper layer doubts it (RFC 1122 3.3.1.4, RFC 4861 7.3.1): it is probed at once, without the
+ * time that is given to confirm, and packets wait for the answer, so that they leave as soon as it
+ * is found where it is now. */
 void l4_neigh_suspect(struct l4_ip *ip, struct l4_if *ifp, struct l4_neigh *n, l4_time now)
 {
-	(void)now;
-	if (n->state == L4_NEIGH_REACHABLE)
-		set_state(ip, ifp, n, L4_NEIGH_STALE, L4_TIME_NEVER);
+	if (n->state != L4_NEIGH_REACHABLE && n->state != L4_NEIGH_STALE &&
+	    n->state != L4_NEIGH_DELAY)
+		return;
+	n->probes = 0;
+	n->doubted = true;
+	set_state(ip, ifp, n, L4_NEIGH_PROBE, now + retrans(ifp));
+	ask(ip, ifp, n, true, now);
 }
 
 static bool asked_lately(const struct l4_if *ifp, const struct l4_neigh *n, l4_time now)

@@ -674,6 +674,10 @@ int l4_tcp_stack_pull(
 			l4_tcp_unready(c);
 			if (l4_unsent(c) || (c->shut_wr && !c->fin_sent))
 				l4_tcp_persist(c, ts->now);
+			/* what waits for a neighbour that does not answer looks again sooner than
+			 * its timer, which backs off for other reasons */
+			if (r == L4_EUNREACH && c->timer[L4_TIMER_PACE] == L4_TIME_NEVER)
+				l4_tcp_arm(c, L4_TIMER_PACE, ts->now + 2 * L4_SEC);
 			if (c->state == L4_TCP_SYN_SENT && r != L4_EUNREACH)
 				l4_tcp_done(c, r);
 			continue;

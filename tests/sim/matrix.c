@@ -4,7 +4,8 @@
  * one by one: each of the first forty frames, each pair of the first twelve, each retransmission of
  * one frame up to five times.
  *
- * Usage: matrix [--seeds N] [--long]; ten seeds; --long adds 16 MiB. TAP output, one line a row. */
+ * Usage: matrix [--seeds N] [--long] [--nightly]; ten seeds; --long adds 16 MiB, --nightly 100. TAP
+ * output, one line a row. */
 #include "pair.h"
 
 struct row {
@@ -118,7 +119,7 @@ static bool transfer(const struct row *r, uint64_t a, uint64_t b, uint64_t seed,
 	return ok;
 }
 
-static bool row(const struct row *r, uint64_t seeds, bool big, char *why, size_t cap)
+static bool row(const struct row *r, uint64_t seeds, uint64_t big, char *why, size_t cap)
 {
 	for (uint64_t s = 1; s <= seeds; s++) {
 		if (r->size && !transfer(r, r->size, r->bite ? 5000 : r->size / 2, s, s & 1, NULL,
@@ -129,7 +130,7 @@ static bool row(const struct row *r, uint64_t seeds, bool big, char *why, size_t
 				why, cap))
 				return false;
 		if (big && !r->size && s == 1 &&
-		    !transfer(r, 16 << 20, 1 << 20, s, false, NULL, NULL, why, cap))
+		    !transfer(r, big, 1 << 20, s, false, NULL, NULL, why, cap))
 			return false;
 	}
 	return true;
@@ -200,11 +201,13 @@ int main(int argc, char **argv)
 	static const char *const names[] = { "each of the first 40 frames lost",
 		"each pair of the first 12 lost", "one to five repetitions lost, too" };
 	uint64_t seeds = 10;
-	bool big = false;
+	uint64_t big = 0;
 	int n = 0, bad = 0;
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--long"))
-			big = true;
+			big = 16 << 20;
+		else if (!strcmp(argv[i], "--nightly"))
+			big = 100 << 20;
 		else if (!strcmp(argv[i], "--seeds") && i + 1 < argc)
 			seeds = strtoull(argv[++i], NULL, 10);
 		else

@@ -31,7 +31,12 @@ struct pair {
 	uint64_t size[2];      /* bytes that a and b send; UINT64_MAX: without end */
 	void (*tune)(struct l4_host_config *c, int side);
 	bool (*drop)(struct pair *p, int side, const struct l4_frame *f, l4_time now);
-	void *ctx;           /* for drop */
+	/* changes a frame as it leaves; false: it is lost. bytes: all of it */
+	bool (*mangle)(struct pair *p, int side, uint8_t *bytes, uint32_t len, l4_time now);
+	void *ctx;           /* for drop and mangle */
+	bool sums;           /* mangle has made the checksums */
+	unsigned copies;     /* of each frame; 0: one */
+	bool ethernet, v6;   /* else frames of IP, IPv4 */
 	l4_time nap[2];      /* between reads; 0: reads at once */
 	uint32_t bite[2];    /* bytes of a read; 0: any */
 	uint16_t local_port; /* of a; 0: any */
@@ -52,7 +57,7 @@ struct pair {
 	struct l4_tcp_info info[2];          /* the latest */
 };
 
-static uint8_t pair_bytes[1 << 17];
+static uint8_t pair_bytes[1 << 17], pair_flat[1 << 17];
 
 static inline const uint8_t *pair_at(int side, uint64_t off)
 {
@@ -172,12 +177,26 @@ static int pair_tx(struct l4_device *d, const struct l4_frame *f, size_t n, l4_t
 	struct pair_gate *g = (struct pair_gate *)d;
 	for (size_t k = 0; k < n; k++) {
 		uint32_t len;
-		const uint8_t *t = pair_tcp(&f[k], &len);
+		const uint8_t *t = g->p->ethernet || g->p->v6 ? NULL : pair_tcp(&f[k], &len);
 		if (t && (t[13] & 2)) /* SYN */
 			g->p->iss[g->side] = pair_u32(t + 4);
 		if (g->p->drop && g->p->drop(g->p, g->side, &f[k], now))
 			continue;
-		g->inner->ops->tx(g->inner, &f[k], 1, now);
+		struct l4_frame one = f[k];
+		struct l4_piece flat = { pair_flat, one.len };
+		if (g->p->mangle) {
+			size_t at = 0;
+			for (uint32_t i = 0; i < one.n_pieces; at += one.pieces[i++].len)
+				memcpy(pair_flat + at, one.pieces[i].data, one.pieces[i].len);
+			if (!g->p->mangle(g->p, g->side, pair_flat, one.len, now))
+				continue;
+			one.pieces = &flat;
+			one.n_pieces = 1;
+			if (g->p->sums)
+				memset(&one.off, 0, sizeof one.off);
+		}
+		for (unsigned i = 0; i < (g->p->copies ? g->p->copies : 1); i++)
+			g->inner->ops->tx(g->inner, &one, 1, now);
 	}
 	return (int)n;
 }
@@ -234,7 +253,8 @@ static inline int pair_dial(struct pair *p)
 /* Builds hosts and link; nothing is dialled yet. 0 or an error, said. */
 static inline int pair_init(struct pair *p)
 {
-	struct l4_link_config lc = { .medium = L4_MEDIUM_IP, .mtu = 1500 };
+	struct l4_link_config lc = { .mtu = 1500,
+		.medium = p->ethernet ? L4_MEDIUM_ETHERNET : L4_MEDIUM_IP };
 	struct l4_device *ends[2];
 	size_t at;
 	for (unsigned i = 0; i < sizeof pair_bytes && !pair_bytes[sizeof pair_bytes - 1]; i++)
@@ -268,7 +288,8 @@ static inline int pair_init(struct pair *p)
 		if (ifx < 0)
 			return ifx;
 		p->ifx[i] = (unsigned)ifx;
-		l4_prefix_parse(&a, i ? "192.0.2.2/24" : "192.0.2.1/24");
+		l4_prefix_parse(&a, p->v6 ? (i ? "2001:db8::2/64" : "2001:db8::1/64")
+					  : (i ? "192.0.2.2/24" : "192.0.2.1/24"));
 		l4_host_add_address(p->h[i], p->ifx[i], &a, 0);
 		p->at[i] =
 		    (struct l4_endpoint){ .addr = a.addr, .port = i ? PAIR_PORT : p->local_port };
