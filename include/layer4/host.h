@@ -65,6 +65,9 @@ L4_EXPORT void l4_host_config_init(struct l4_host_config *c);
 /* Makes a host. *out belongs to the caller until l4_host_free. L4_ENOMEM, L4_EENTROPY, L4_EINVAL.
  */
 L4_EXPORT int l4_host_new(struct l4_host **out, const struct l4_host_config *c);
+/* New settings of TCP for a host that runs. What a connection takes over when it is made (buffers,
+ * timeouts, congestion control, what its SYN offered) it keeps. L4_EINVAL as l4_host_new. */
+L4_EXPORT int l4_host_set_tcp(struct l4_host *h, const struct l4_tcp_config *c);
 /* Frees the host and all its endpoints without a word to their peers. NULL is allowed. */
 L4_EXPORT void l4_host_free(struct l4_host *h);
 

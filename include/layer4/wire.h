@@ -235,6 +235,7 @@ L4_EXPORT int l4_udp_emit(const struct l4_udp_hdr *in, void *buf, size_t cap);
 #define L4_TCPO_WSCALE_BIG   0x0800u /* the shift on the wire was above 14; wscale is 14 */
 #define L4_TCPO_MD5          0x1000u /* kind 19 of length 18; not checked here */
 #define L4_TCPO_AO           0x2000u /* kind 29 of length >= 4; not checked here */
+#define L4_TCPO_BSD_LAYOUT   0x4000u /* emit only: a SYN's options as the BSDs order them */
 
 struct l4_sack_block {
 	uint32_t start, end; /* [start, end); as on the wire, not checked */
@@ -280,7 +281,8 @@ L4_EXPORT int l4_tcp_opts_len(const struct l4_tcp_opts *in, bool syn);
 /* Writes the header with its options in the order that Linux uses: SYN: mss, sack-permitted, ts,
  * nop, wscale (sack-permitted or ts alone each led by nop, nop); then uto, fast open, AccECN.
  * Else: nop, nop, ts, nop, nop, sack, AccECN, uto, padded with nop. MSS, WSCALE, SACK_PERM and fast
- * open are written on SYN only, SACK only without. The checksum field is zero. */
+ * open are written on SYN only, SACK only without. With L4_TCPO_BSD_LAYOUT a SYN has mss, nop,
+ * wscale, sack-permitted, ts, the rest, and zeros at the end. The checksum field is zero. */
 L4_EXPORT int l4_tcp_emit(const struct l4_tcp_hdr *in, void *buf, size_t cap);
 
 /* The checksum of an upper-layer packet (TCP, UDP, ICMPv6) with pseudo-header, over len bytes

@@ -79,7 +79,7 @@ void l4_parse_next(struct l4_parser *p)
 	l4_lex_next(&p->x, &p->t);
 	if (p->t.kind == L4_TOK_BAD)
 		l4_parse_fail(p, "");
-	else if (p->t.overflow)
+	else if (p->t.overflow && !p->raw)
 		l4_parse_fail(p, "a number of reasonable size is wanted");
 }
 

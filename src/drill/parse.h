@@ -11,6 +11,7 @@ struct l4_parser {
 	const char *prev_end; /* of the token taken last */
 	bool bad;             /* an error is in s->err; everything that follows is skipped */
 	bool nomem;
+	bool raw; /* the next token is read as characters: a number of any size will do */
 	unsigned depth;
 };
 

@@ -50,7 +50,7 @@ static void parse_ip_info(struct l4_parser *p, struct l4_dp *d)
 			l4_parse_number(p, 0, 0xfffff, &n, "the flow label");
 			d->has_flow = true;
 			d->flow = (uint32_t)n;
-		} else if (l4_parse_is_word(p, "ttl")) {
+		} else if (l4_parse_is_word(p, "ttl") || l4_parse_is_word(p, "hlim")) {
 			l4_parse_next(p);
 			l4_parse_number(p, 0, 255, &n, "the hop limit");
 			d->has_ttl = true;
@@ -259,7 +259,9 @@ static void parse_option(struct l4_parser *p, struct l4_wr *w)
 				 "FO, FOEXP, md5, ECN)");
 		return;
 	}
+	p->raw = i >= 7 && i <= 9;
 	l4_parse_next(p);
+	p->raw = false;
 	switch (i) {
 	case 0:
 		l4_wr_u8(w, 1);

@@ -260,12 +260,24 @@ static void note_setting(void *ctx, const char *text)
 	}
 }
 
-/* A command is not run. One that sleeps takes its time. */
+/* A command is not run: the settings that it makes are made here. One that sleeps takes its time.
+ * Those before the first call or packet were read before the stack was set up. */
 static bool run_command(struct l4_run *r, const struct l4_de *e)
 {
 	const char *p = strstr(e->code, "sleep ");
 	double seconds = p ? strtod(p + 6, NULL) : 0;
-	l4_run_log(r, l4_run_now(r), "command passed over");
+	int n = 0;
+	if (r->setting_up)
+		l4_run_log(r, l4_run_now(r), "command read before the start");
+	else
+		n = l4_settings_command(&r->settings, e->code, r->file, note_setting, r);
+	if (n > 0) {
+		if (l4_world_configure(&r->world, &r->settings) < 0)
+			return l4_run_fail(r, e, "the stack does not take these settings");
+		l4_run_log(r, l4_run_now(r), "settings changed: %d", n);
+	} else if (!r->setting_up) {
+		l4_run_log(r, l4_run_now(r), "command passed over");
+	}
 	if (seconds > 0 && seconds < 1e6)
 		advance(r, l4_run_now(r) + (int64_t)(seconds * 1e6));
 	return true;
@@ -305,6 +317,18 @@ static const struct {
 	{ "TCPI_OPT_SYN_DATA", 32 },
 	{ "TCPI_OPT_USEC_TS", 64 },
 	{ "TCP_INFINITE_SSTHRESH", 0x7fffffff },
+	/* as other versions of packetdrill spell them */
+	{ "TCPI_ESTABLISHED", 1 },
+	{ "TCPI_SYN_SENT", 2 },
+	{ "TCPI_SYN_RECEIVED", 3 },
+	{ "TCPI_FIN_WAIT_1", 4 },
+	{ "TCPI_FIN_WAIT_2", 5 },
+	{ "TCPI_TIME_WAIT", 6 },
+	{ "TCPI_CLOSED", 7 },
+	{ "TCPI_CLOSE_WAIT", 8 },
+	{ "TCPI_LAST_ACK", 9 },
+	{ "TCPI_LISTEN", 10 },
+	{ "TCPI_CLOSING", 11 },
 };
 
 static void set_info(struct l4_py *py, const struct l4_tcp_info *i)
@@ -467,6 +491,7 @@ static bool run_event(struct l4_run *r, const struct l4_de *e)
 		if (!settle(r))
 			return false;
 	}
+	r->setting_up = r->setting_up && e->kind == L4_DE_COMMAND;
 	switch (e->kind) {
 	case L4_DE_PACKET:
 		return l4_run_packet(r, e);
@@ -593,7 +618,11 @@ static bool apply_options(struct l4_run *r)
 				return false;
 		if (pass == 0 && r->script.init)
 			l4_settings_command(&r->settings, r->script.init, r->file, note_setting, r);
+		const struct l4_de *e = pass == 0 ? r->script.events : NULL;
+		for (; e && e->kind == L4_DE_COMMAND; e = e->next)
+			l4_settings_command(&r->settings, e->code, r->file, note_setting, r);
 	}
+	r->setting_up = true;
 	l4_settings_ip(&r->settings, r->settings.ip);
 	r->v6 = r->settings.ip == L4_WORLD_IP6;
 	return true;

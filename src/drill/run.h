@@ -53,6 +53,7 @@ struct l4_run {
 	uint16_t bind_port, connect_port;
 	int64_t tolerance_us;
 	double tolerance_percent;
+	bool setting_up; /* nothing but commands came yet */
 	bool ts_scaled, strict_segments, soft_packet, soft_call, v6;
 	uint32_t ts_tick_us;
 	uint16_t next_port;

@@ -74,6 +74,10 @@ static struct l4_tut *inbound_tut(struct l4_run *r, const struct l4_dp *d)
 		if (r->next_port < 32768)
 			r->next_port = 32768;
 		t->flow.remote_isn = d->seq;
+	} else if (t->state == L4_TUT_NEW && !t->udp && !t->learned) {
+		/* to a socket that does not listen: the numbers mean what they say */
+		t->learned = true;
+		t->flow.remote.port = r->next_port++;
 	} else if (t->state == L4_TUT_SYNACK && d->flags & L4_DP_ACK) {
 		t->state = L4_TUT_ACKED;
 	} else if (t->state == L4_TUT_SYN_SENT && d->flags & L4_DP_SYN) {

@@ -61,6 +61,10 @@ static const struct row rows[] = {
 	{ "route.min_pmtu", K_U16, AT(pmtu_floor), 0 },
 	{ "l4.mtu_base", K_U16, AT(mtu_base), 0 },
 	/* FreeBSD, without net.inet.tcp. */
+	{ "insecure_rst", K_NOT, AT(secure_rst), 0 },
+	{ "insecure_syn", K_NOT, AT(secure_syn), 0 },
+	{ "drop_synfin", K_BOOL, AT(drop_synfin), 0 },
+	{ "rexmit_drop_options", K_U32, AT(syn_plain_after), 0 },
 	{ "sack.enable", K_BOOL, AT(sack), 0 },
 	{ "recvspace", K_SIZE, AT(rcvbuf_default), 0 },
 	{ "sendspace", K_SIZE, AT(sndbuf_default), 0 },
@@ -88,6 +92,12 @@ static const struct row rows[] = {
 	{ "l4.pacing", K_BOOL, AT(pacing), 0 },
 	{ "l4.hystart", K_BOOL, AT(hystart), 0 },
 	{ "hystart", K_BOOL, AT(hystart), 0 },
+	{ "hystart_detect", K_BOOL, AT(hystart), 0 },
+	{ "l4.secure_rst", K_BOOL, AT(secure_rst), 0 },
+	{ "l4.secure_syn", K_BOOL, AT(secure_syn), 0 },
+	{ "l4.drop_synfin", K_BOOL, AT(drop_synfin), 0 },
+	{ "l4.bsd", K_BOOL, AT(bsd_ways), 0 },
+	{ "l4.syn_plain_after", K_U32, AT(syn_plain_after), 0 },
 	{ "l4.simultaneous_open", K_BOOL, AT(simultaneous_open), 0 },
 	{ "l4.probe_octets", K_BOOL, AT(probe_octets), 0 },
 	{ "l4.initial_window", K_U16, AT(initial_window), 0 },
@@ -110,7 +120,7 @@ static const struct row rows[] = {
 static const char *bare(const char *name)
 {
 	static const char *const prefixes[] = { "net.ipv4.", "net.inet.tcp.", "net.inet6.tcp.",
-		"net.ipv6." };
+		"net.ipv6.", "kern.ipc." };
 	for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]); i++)
 		if (!strncmp(name, prefixes[i], strlen(prefixes[i])))
 			return name + strlen(prefixes[i]);
@@ -212,6 +222,10 @@ static int set_special(struct l4_settings *s, const char *full, const char *name
 		return set_ecn(c, name, value);
 	if (!strcmp(name, "tcp_congestion_control") || !strcmp(name, "cc.algorithm"))
 		return set_congestion(c, value);
+	if (!strcmp(name, "maxsockbuf")) { /* what FreeBSD derives a window scale from */
+		c->rcvbuf_max = c->sndbuf_max = v > UINT32_MAX ? UINT32_MAX : (uint32_t)v;
+		return ok ? 1 : L4_EINVAL;
+	}
 	if (!strcmp(name, "tcp_fastopen_key"))
 		return set_fastopen_key(c, value);
 	if (!strcmp(name, "tcp_rmem"))
@@ -305,8 +319,24 @@ static int set_address(struct l4_settings *s, const char *name, const char *valu
 	return 1;
 }
 
+/* Whoever sets FreeBSD's settings has FreeBSD's ways in mind where no RFC rules. */
+static void become_bsd(struct l4_settings *s)
+{
+	struct l4_tcp_config *c = &s->host.tcp;
+	if (c->bsd_ways)
+		return;
+	c->bsd_ways = true;
+	c->rcvbuf_default = 65536;
+	c->sndbuf_default = 32768;
+	c->rcvbuf_max = c->sndbuf_max = 2097152;
+	if (!s->mtu_set)
+		s->mtu = 1500; /* with IPv6 too */
+}
+
 int l4_settings_set(struct l4_settings *s, const char *name, const char *value)
 {
+	if (!strncmp(name, "net.inet.tcp.", 13) || !strncmp(name, "kern.ipc.", 9))
+		become_bsd(s);
 	int r = set_address(s, name, value);
 	const char *b = bare(name);
 	for (size_t i = 0; !r && i < sizeof(rows) / sizeof(rows[0]); i++)
@@ -327,7 +357,7 @@ void l4_settings_ip(struct l4_settings *s, enum l4_world_ip ip)
 	if (!s->gateway_set)
 		l4_addr_parse(&s->gateway, v6 ? "fd3d:fa7b:d17d:8888::1" : "192.168.0.2");
 	if (!s->mtu_set)
-		s->mtu = v6 ? 1520 : 1500; /* so that the MSS is 1460 in both */
+		s->mtu = v6 && !s->host.tcp.bsd_ways ? 1520 : 1500; /* so that the MSS is 1460 in both */
 	s->prefix_len = l4_addr_is_ip4(&s->local) ? 112 : 48;
 }
 
@@ -427,7 +457,8 @@ static void read_word(struct reader *r, const char *word)
 				*c = '.';
 	} else if (!strncmp(n, "/sys/module/", 12)) {
 		n = strrchr(name, '/') + 1;
-	} else if (strncmp(n, "net.", 4) != 0) {
+	} else if (strncmp(n, "net.", 4) != 0 && strncmp(n, "net/", 4) != 0 &&
+		   strncmp(n, "kern.", 5) != 0) {
 		return; /* FOO=bar of the shell */
 	}
 	int set = l4_settings_set(r->s, n, value);

@@ -64,6 +64,7 @@ int l4_world_new(struct l4_world *w, const struct l4_settings *s)
 	if (!w->socks)
 		goto fail;
 	l4_socks_fastopen(w->socks, s->host.tcp.fastopen & 1);
+	l4_socks_bsd(w->socks, s->host.tcp.bsd_ways);
 	/* what a host says on its own at start-up (group reports) is not the script's */
 	l4_world_pump(w);
 	struct l4_wire_packet *first;
@@ -76,6 +77,17 @@ fail:
 	w->host = NULL;
 	w->buffers = NULL;
 	return r;
+}
+
+int l4_world_configure(struct l4_world *w, const struct l4_settings *s)
+{
+	l4_socks_fastopen(w->socks, s->host.tcp.fastopen & 1);
+	l4_socks_bsd(w->socks, s->host.tcp.bsd_ways);
+	if (s->mtu != w->mtu) {
+		l4_host_set_mtu(w->host, w->ifindex, s->mtu, w->now);
+		w->mtu = s->mtu;
+	}
+	return l4_host_set_tcp(w->host, &s->host.tcp);
 }
 
 void l4_world_free(struct l4_world *w)

@@ -66,6 +66,8 @@ struct l4_world {
 
 /* 0 or L4_E*. */
 int l4_world_new(struct l4_world *w, const struct l4_settings *s);
+/* Settings that changed while it runs: those of TCP and the MTU. 0 or L4_EINVAL. */
+int l4_world_configure(struct l4_world *w, const struct l4_settings *s);
 void l4_world_free(struct l4_world *w);
 /* Lays a whole IP packet on the wire to the host, now. */
 void l4_world_inject(struct l4_world *w, const void *packet, size_t len);

@@ -168,6 +168,16 @@ int l4_host_new(struct l4_host **out, const struct l4_host_config *c)
 	return L4_OK;
 }
 
+int l4_host_set_tcp(struct l4_host *h, const struct l4_tcp_config *c)
+{
+	if (c->port_low > c->port_high || !c->port_low)
+		return L4_EINVAL;
+	int rc = l4_tcp_stack_configure(h->tcp, c);
+	if (!rc)
+		h->conf.tcp = *c;
+	return rc;
+}
+
 void l4_host_free(struct l4_host *h)
 {
 	if (!h)

@@ -28,6 +28,11 @@ void l4_socks_fastopen(struct l4_socks *s, bool yes)
 	s->fastopen = yes;
 }
 
+void l4_socks_bsd(struct l4_socks *s, bool yes)
+{
+	s->bsd = yes;
+}
+
 struct l4_sock *l4_sock_get(const struct l4_socks *s, int fd)
 {
 	if (fd < s->first_fd || (size_t)(fd - s->first_fd) >= s->n)

@@ -101,6 +101,9 @@ int l4_socks_nth(const struct l4_socks *s, size_t i);
 /* Whether the host does Fast Open as a client (tcp_fastopen, bit 0); default false. Without it
  * MSG_FASTOPEN and TCP_FASTOPEN_CONNECT are EOPNOTSUPP. */
 void l4_socks_fastopen(struct l4_socks *s, bool yes);
+/* Whether calls do as FreeBSD's: buffer sizes read back as they were set, sendto() to an address
+ * on a socket with TCP_FASTOPEN opens the connection. */
+void l4_socks_bsd(struct l4_socks *s, bool yes);
 
 /* struct tcp_info of Linux's interface, 280 bytes, in the machine's byte order. Returns bytes
  * written (at most cap). */

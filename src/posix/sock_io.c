@@ -399,6 +399,26 @@ static int64_t send_fastopen(struct l4_socks *s, struct l4_sock *k, struct l4_ca
 	return k->nonblock || (c->a & MSG_DONTWAIT) ? -EINPROGRESS : 0;
 }
 
+/* sendto() of the BSDs: opens, and takes all bytes, in the SYN or behind it. */
+static bool opens_as_bsd(struct l4_socks *s, struct l4_sock *k, const struct l4_call *c)
+{
+	int64_t on = 0;
+	return s->bsd && s->fastopen && c->cname && !k->connected && !k->connecting &&
+	       l4_tcp_get(s->host, k->ep, L4_TCPOPT_FASTOPEN, &on) == 0 && on;
+}
+
+static bool send_bsd(struct l4_socks *s, struct l4_sock *k, struct l4_call *c, const uint8_t *data,
+    size_t len, l4_time now)
+{
+	struct l4_endpoint to;
+	int r = l4_sock_from_name(k, c->cname, c->cname_len, &to);
+	if (r < 0)
+		return l4_call_end(c, r);
+	int64_t n = l4_tcp_sendto(s->host, k->ep, &to, data, len, send_flags(c), now);
+	k->connecting = n >= 0;
+	return l4_call_end(c, n < 0 ? -l4_sock_errno(n) : n);
+}
+
 static void note_zerocopy(struct l4_sock *k, const struct l4_call *c)
 {
 	if (!(c->a & MSG_ZEROCOPY) || !k->zerocopy || k->zc_n == L4_SK_ERRQ_MAX)
@@ -427,6 +447,11 @@ bool l4_call_send(struct l4_socks *s, struct l4_sock *k, struct l4_call *c, l4_t
 	bool opening = k->connecting && !k->shut_wr && !k->fo_deferred &&
 		       (state == L4_TCP_SYN_SENT || state == L4_TCP_SYN_RECEIVED);
 	int64_t r;
+	if (!c->started && opens_as_bsd(s, k, c)) {
+		bool done = send_bsd(s, k, c, data, total, now);
+		free(owned);
+		return done;
+	}
 	if ((c->a & MSG_FASTOPEN) && !c->started && !k->connected && !k->connecting) {
 		c->started = true;
 		r = send_fastopen(s, k, c, data, total, now);

@@ -400,9 +400,9 @@ static bool get_timeout(struct l4_call *c, int64_t ns)
 static int buffer_size(struct l4_socks *s, struct l4_sock *k, bool send)
 {
 	if (send && k->sndbuf_set)
-		return 2 * k->sndbuf;
+		return s->bsd ? k->sndbuf : 2 * k->sndbuf;
 	if (!send && k->rcvbuf_set)
-		return 2 * k->rcvbuf;
+		return s->bsd ? k->rcvbuf : 2 * k->rcvbuf;
 	return (int)(send ? get_l4(s, k, L4_TCPOPT_SNDBUF, L4_UDPOPT_SNDBUF, 212992)
 			  : get_l4(s, k, L4_TCPOPT_RCVBUF, L4_UDPOPT_RCVBUF, 212992));
 }

@@ -94,7 +94,7 @@ struct l4_socks {
 	struct l4_sock **table;
 	size_t n;
 	uint64_t next_id, next_ready;
-	bool fastopen;
+	bool fastopen, bsd;
 };
 
 /* Ends a call: a result >= 0, or a negative errno value. Always true. */

@@ -125,7 +125,8 @@ void l4_fo_learn(struct l4_tcp *c, const struct l4_tcp_opts *o, uint32_t ack, l4
 		e->ask = o->present & L4_TCPO_FASTOPEN ? L4_FO_ASK_STD : L4_FO_ASK_EXP;
 	} else if (!kind && !c->syn_retries && !c->fo_syn_data && !e->len) {
 		e->exp_tried = e->exp_tried || c->fo_ask == L4_FO_ASK_EXP;
-		e->ask = e->exp_tried ? L4_FO_ASK_STD : L4_FO_ASK_EXP;
+		bool std = e->exp_tried || c->ts->cfg.bsd_ways; /* they know no experimental one */
+		e->ask = std ? L4_FO_ASK_STD : L4_FO_ASK_EXP;
 	}
 }
 

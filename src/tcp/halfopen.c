@@ -200,7 +200,7 @@ void l4_tcp_req_input(struct l4_tcp_stack *ts, uint32_t i, const struct l4_seg *
 	/* RFC 9293 3.10.7.4, first: the window starts at irs + 1 */
 	uint32_t seglen = s->len + !!(h->flags & L4_TCPF_SYN) + !!(h->flags & L4_TCPF_FIN);
 	bool ok = seglen ? l4_seq_lt(h->seq, nxt + r->rcv_wnd) && l4_seq_gt(h->seq + seglen, nxt)
-			 : l4_seq_leq(nxt, h->seq) && l4_seq_leq(h->seq, nxt + r->rcv_wnd);
+			 : l4_seq_leq(nxt, h->seq) && l4_seq_leq(h->seq, nxt + r->rcv_wnd - rst);
 	if (!ok) {
 		l4_tcp_drop(ts, l, L4_DROP_TCP_WINDOW, s);
 		if (!rst) {
@@ -209,16 +209,12 @@ void l4_tcp_req_input(struct l4_tcp_stack *ts, uint32_t i, const struct l4_seg *
 		}
 		return;
 	}
-	if (rst) {
-		if (h->seq == nxt) { /* RFC 5961 3.2: back to LISTEN */
-			ts->ctr.attempt_fails++;
-			l4_tcp_req_free(ts, i);
-		} else {
-			l4_tcp_drop(ts, l, L4_DROP_TCP_RST_SEQ, s);
-		}
+	if (rst && (h->seq == nxt || !ts->cfg.secure_rst)) { /* RFC 5961 3.2: back to LISTEN */
+		ts->ctr.attempt_fails++;
+		l4_tcp_req_free(ts, i);
 		return;
 	}
-	if (h->flags & L4_TCPF_SYN) { /* another SYN in the window: challenge (RFC 5961 4.2) */
+	if (rst || h->flags & L4_TCPF_SYN) { /* not exact: challenge (RFC 5961 3.2, 4.2) */
 		l4_tcp_drop(ts, l, L4_DROP_TCP_CHALLENGE, s);
 		ts->ctr.challenge_acks++;
 		ts->ctr.out_segs++;

@@ -78,6 +78,16 @@ void l4_tcp_parse_syn(struct l4_tcp *c, const struct l4_tcp_hdr *h)
 	}
 }
 
+/* The receive buffer in whole segments, all of it advertised. */
+static void bsd_buffer(struct l4_tcp *c)
+{
+	uint32_t mss = c->mss_peer && c->mss_peer < c->advmss ? c->mss_peer : c->advmss;
+	if (!c->ts->cfg.bsd_ways || !mss)
+		return;
+	c->rcvbuf = (c->rcvbuf + mss - 1) / mss * mss;
+	c->rcv_ssthresh = c->rcvbuf;
+}
+
 void l4_tcp_established(struct l4_tcp *c, l4_time now)
 {
 	l4_tcp_set_state(c, L4_TCP_ESTABLISHED);
@@ -97,7 +107,8 @@ void l4_tcp_established(struct l4_tcp *c, l4_time now)
 	c->cwnd_stamp = now;
 	c->cwnd_usage_seq = c->snd_nxt;
 	c->fack = c->snd_una;
-	c->quick = 16;
+	c->quick = c->ts->cfg.bsd_ways ? 0 : 16;
+	bsd_buffer(c);
 	c->rcv_space_time = c->established_at = now;
 	c->rcv_space = 0;
 	c->last_data_in = 0;
@@ -180,6 +191,7 @@ static void in_syn_sent(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 		    (h->flags & (L4_TCPF_ECE | L4_TCPF_CWR)) == (L4_TCPF_ECE | L4_TCPF_CWR) &&
 			c->ts->cfg.ecn,
 		    false, s->tos & 3);
+		bsd_buffer(c);
 		c->snd_nxt = c->iss + 1;
 		l4_sb_clear(c);
 		c->send_syn = true;
@@ -297,6 +309,13 @@ static void grow_window(struct l4_tcp *c, uint32_t len)
 
 static void schedule_ack(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 {
+	if (c->ts->cfg.bsd_ways) { /* every second segment, whatever its size */
+		c->ack_owed = true;
+		if (c->timer[L4_TIMER_DELACK] != L4_TIME_NEVER || s->n_segs > 1)
+			l4_tcp_ack_now(c, L4_WHY_ACK_SECOND);
+		c->last_data_in = now ? now : 1;
+		return;
+	}
 	c->ack_owed = true;
 	if (s->n_segs > 1 || s->len >= c->rcv_mss)
 		c->unacked_segs = (uint16_t)(c->unacked_segs + s->n_segs);
@@ -457,6 +476,11 @@ static bool acceptable(const struct l4_tcp *c, const struct l4_seg *s)
 {
 	uint32_t seq = s->h.seq, wnd = l4_rcvbuf_wnd_now(c);
 	uint32_t len = s->len + !!(s->h.flags & L4_TCPF_SYN) + !!(s->h.flags & L4_TCPF_FIN);
+	if (c->ts->cfg.bsd_ways && c->rcvbuf > c->rcv.ready + wnd)
+		wnd = c->rcvbuf - c->rcv.ready; /* what did not fit the field counts as well */
+	if ((s->h.flags & L4_TCPF_RST) && !len) /* RFC 9293 3.4, table 6, to the letter */
+		return seq == c->rcv_nxt || (l4_seq_lt(c->rcv_nxt, seq) &&
+						l4_seq_lt(seq, c->rcv_nxt + wnd));
 	if (!len) /* at the right edge too: a peer that has filled the window acknowledges from
 		     there */
 		return l4_seq_leq(c->rcv_nxt, seq) && l4_seq_leq(seq, c->rcv_nxt + wnd);
@@ -471,7 +495,7 @@ static bool acceptable(const struct l4_tcp *c, const struct l4_seg *s)
 static void in_rst(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 {
 	/* RFC 5961 3.2 */
-	if (s->h.seq != c->rcv_nxt) {
+	if (s->h.seq != c->rcv_nxt && c->ts->cfg.secure_rst) {
 		l4_tcp_drop(c->ts, c, L4_DROP_TCP_CHALLENGE, s);
 		l4_tcp_challenge_ack(c, now);
 		return;
@@ -479,6 +503,8 @@ static void in_rst(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 	int err = L4_ERESET;
 	if (c->state == L4_TCP_SYN_RECEIVED && !c->passive)
 		err = L4_EREFUSED;
+	else if (c->ts->cfg.bsd_ways)
+		err = L4_ERESET;
 	else if (c->state == L4_TCP_CLOSE_WAIT)
 		err = L4_EPIPE;
 	else if (c->state == L4_TCP_CLOSING || c->state == L4_TCP_LAST_ACK)
@@ -602,6 +628,11 @@ void l4_tcp_conn_input(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 	}
 	/* fourth: SYN in the window (RFC 5961 4.2) */
 	if ((h->flags & L4_TCPF_SYN) && !crossing) {
+		if (!c->ts->cfg.secure_syn) {
+			l4_tcp_send_rst_reply(c->ts, s, L4_WHY_RST_STATE, now);
+			l4_tcp_done(c, L4_ERESET);
+			return;
+		}
 		l4_tcp_drop(c->ts, c, L4_DROP_TCP_CHALLENGE, s);
 		l4_tcp_challenge_ack(c, now);
 		return;

@@ -74,7 +74,8 @@ static uint16_t first_window(const struct l4_tcp *l, uint32_t mss)
 	uint32_t w = l->rcvbuf;
 	if (l->opt_window_clamp && l->opt_window_clamp < w)
 		w = l->opt_window_clamp;
-	w = w > mss ? w / mss * mss : w;
+	if (w > mss)
+		w = (w + (l->ts->cfg.bsd_ways ? mss - 1 : 0)) / mss * mss;
 	return (
 	    uint16_t)(w < 65535 ? w : 65535); /* a SYN's window is never scaled (RFC 7323 2.2) */
 }
@@ -97,6 +98,8 @@ void l4_tcp_send_synack(struct l4_tcp *l, const struct l4_tcp_req *r, unsigned w
 		.wnd = r->rcv_wnd };
 	o.h.opts.present = L4_TCPO_MSS | (r->sack_ok ? L4_TCPO_SACK_PERM : 0) |
 			   (r->ws_ok ? L4_TCPO_WSCALE : 0) | (r->ts_ok ? L4_TCPO_TS : 0);
+	if (ts->cfg.bsd_ways)
+		o.h.opts.present |= L4_TCPO_BSD_LAYOUT;
 	o.h.opts.mss = advertised_mss(l, r->if_mtu, l4_addr_is_ip4(&r->h.remote.addr));
 	o.h.opts.wscale = window_scale(l);
 	o.h.opts.ts_val = l4_tcp_ts_now(ts, now) + r->ts_offset;

@@ -220,18 +220,19 @@ static int pull_syn(struct l4_tcp *c, struct l4_seg_out *o, l4_time now)
 	o->h.urg = 0;
 	o->h.flags &= (uint16_t)~L4_TCPF_URG;
 	struct l4_tcp_opts *op = &o->h.opts;
-	op->present = L4_TCPO_MSS;
+	op->present = L4_TCPO_MSS | (cfg->bsd_ways ? L4_TCPO_BSD_LAYOUT : 0);
 	op->mss = c->advmss;
 	if (active) {
 		o->h.flags = L4_TCPF_SYN;
 		o->h.ack = 0;
-		if (cfg->timestamps) {
+		bool plain = cfg->syn_plain_after && c->syn_retries >= cfg->syn_plain_after;
+		if (cfg->timestamps && !plain) {
 			op->present |= L4_TCPO_TS;
 			op->ts_val = l4_tcp_ts_now(c->ts, now) + c->ts_offset;
 			op->ts_ecr = 0;
 		}
-		op->present |= (cfg->sack ? L4_TCPO_SACK_PERM : 0) |
-			       (cfg->window_scaling ? L4_TCPO_WSCALE : 0);
+		op->present |= (cfg->sack && !plain ? L4_TCPO_SACK_PERM : 0) |
+			       (cfg->window_scaling && !plain ? L4_TCPO_WSCALE : 0);
 		/* RFC 3168 6.1.1.1: after a loss the SYN may go without; RFC 9768 3.1.4 */
 		if (c->syn_retries < 2) {
 			if (cfg->ecn == 1)

@@ -433,11 +433,13 @@ uint32_t l4_rcvbuf_window(struct l4_tcp *c)
 	/* RFC 9293 3.8.6.2.2: only steps of a segment, or half the buffer, are worth telling */
 	uint32_t buf = c->rcvbuf < most ? c->rcvbuf : most; /* all that may be told */
 	uint32_t step = buf / 2 < c->advmss ? buf / 2 : c->advmss;
+	if (c->ts->cfg.bsd_ways && wnd > cur) /* all of it, in a segment that is sent anyway */
+		step = 0;
 	if (wnd <= cur || (wnd - cur < step && c->rcv_wup != 0 && cur != 0))
 		wnd = cur;
 	else if (cur == 0 && wnd < step)
 		wnd = 0;
-	if (wnd == cur)
+	if (wnd == cur || c->ts->cfg.bsd_ways)
 		wnd = (wnd + unit - 1) & ~(unit - 1); /* the right edge never moves back */
 	else
 		wnd &= ~(unit - 1);

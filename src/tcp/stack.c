@@ -491,6 +491,18 @@ int l4_tcp_stack_new(struct l4_tcp_stack **out, const struct l4_tcp_env *env,
 	return 0;
 }
 
+int l4_tcp_stack_configure(struct l4_tcp_stack *ts, const struct l4_tcp_config *config)
+{
+	if (!l4_cc_find(config->congestion))
+		return L4_EINVAL;
+	bool new_key = config->fastopen_key_set &&
+		       memcmp(config->fastopen_key, ts->cfg.fastopen_key, 16) != 0;
+	ts->cfg = *config;
+	if (new_key)
+		l4_fo_init(ts);
+	return 0;
+}
+
 void l4_tcp_stack_free(struct l4_tcp_stack *ts)
 {
 	if (!ts)
@@ -585,7 +597,8 @@ void l4_tcp_stack_input(struct l4_tcp_stack *ts, const struct l4_seg *s, l4_time
 	/* flags that make no segment (security policy; RFC 9293 has no use for them) */
 	uint16_t f = s->h.flags & 0x3f;
 	if (!(f & (L4_TCPF_SYN | L4_TCPF_ACK | L4_TCPF_RST | L4_TCPF_FIN)) ||
-	    ((f & L4_TCPF_SYN) && (f & (L4_TCPF_RST | L4_TCPF_FIN)))) {
+	    ((f & L4_TCPF_SYN) &&
+		(f & (L4_TCPF_RST | (ts->cfg.drop_synfin ? L4_TCPF_FIN : 0u))))) {
 		l4_tcp_drop(ts, NULL, L4_DROP_TCP_FLAGS, s);
 		return;
 	}

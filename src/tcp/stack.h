@@ -132,6 +132,8 @@ struct l4_tcp_env {
 int l4_tcp_stack_new(struct l4_tcp_stack **out, const struct l4_tcp_env *env,
     const struct l4_tcp_config *config, const struct l4_host_limits *limits,
     const uint8_t secret[64], l4_time now);
+/* Other settings while it runs; L4_EINVAL as above, and nothing changes. */
+int l4_tcp_stack_configure(struct l4_tcp_stack *ts, const struct l4_tcp_config *config);
 void l4_tcp_stack_free(struct l4_tcp_stack *ts);
 
 /* One segment in; answers are made in the next pulls (and replies at once). */

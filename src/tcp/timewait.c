@@ -195,7 +195,8 @@ int l4_tcp_enter_time_wait(struct l4_tcp *c, l4_time now)
 	}
 	t->snd_nxt = c->snd_nxt;
 	t->rcv_nxt = c->rcv_nxt;
-	t->wnd = (uint16_t)(l4_rcvbuf_wnd_now(c) >> c->rcv_wscale);
+	uint32_t wnd = ts->cfg.bsd_ways ? l4_rcvbuf_window(c) : l4_rcvbuf_wnd_now(c);
+	t->wnd = (uint16_t)(wnd >> c->rcv_wscale);
 	t->ts_recent = c->ts_recent;
 	t->ts_offset = c->ts_offset;
 	uint32_t hash = c->h.hash;

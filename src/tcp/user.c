@@ -197,7 +197,8 @@ static void prepare_active(struct l4_tcp *c, l4_time now)
 	uint32_t w = c->rcvbuf;
 	if (c->opt_window_clamp && c->opt_window_clamp < w)
 		w = c->opt_window_clamp;
-	w = w > mss ? w / mss * mss : w;
+	if (w > mss)
+		w = (w + (ts->cfg.bsd_ways ? mss - 1 : 0)) / mss * mss;
 	c->rcv_wnd = w < 65535 ? w : 65535; /* a SYN's window is never scaled (RFC 7323 2.2) */
 	c->rcv_ssthresh = c->rcv_wnd;
 	if (!c->iss)

@@ -234,6 +234,29 @@ static void emit_syn(struct l4_wr *w, const struct l4_tcp_opts *o)
 	}
 }
 
+/* As the BSDs lay them out: each where its length needs the fewest NOPs. */
+static void emit_syn_bsd(struct l4_wr *w, const struct l4_tcp_opts *o)
+{
+	if (o->present & L4_TCPO_MSS) {
+		l4_wr_u8(w, K_MSS);
+		l4_wr_u8(w, 4);
+		l4_wr_u16(w, o->mss);
+	}
+	if (o->present & L4_TCPO_WSCALE)
+		emit_head(w, K_NOP, K_WSCALE, 3, o->wscale);
+	if (o->present & L4_TCPO_SACK_PERM) {
+		l4_wr_u8(w, K_SACK_PERM);
+		l4_wr_u8(w, 2);
+	}
+	if (o->present & L4_TCPO_TS) {
+		while (l4_wr_ok(w) && l4_wr_len(w) % 4 != 2)
+			l4_wr_u8(w, K_NOP);
+		l4_wr_u8(w, K_TS);
+		l4_wr_u8(w, 10);
+		emit_ts(w, o);
+	}
+}
+
 static void emit_fastopen(struct l4_wr *w, const struct l4_tcp_opts *o)
 {
 	if (o->present & L4_TCPO_FASTOPEN) {
@@ -270,8 +293,12 @@ static int emit_opts(const struct l4_tcp_opts *o, bool syn, uint8_t *buf)
 	struct l4_wr w = l4_wr_init(buf, OPTS_MAX);
 	if (o->sack_n > 4 || o->fo_len > 16 || o->accecn_n > 3)
 		return L4_EINVAL;
+	bool bsd = syn && (o->present & L4_TCPO_BSD_LAYOUT);
 	if (syn) {
-		emit_syn(&w, o);
+		if (bsd)
+			emit_syn_bsd(&w, o);
+		else
+			emit_syn(&w, o);
 		emit_fastopen(&w, o);
 	} else {
 		if (o->present & L4_TCPO_TS) {
@@ -288,7 +315,7 @@ static int emit_opts(const struct l4_tcp_opts *o, bool syn, uint8_t *buf)
 	}
 	emit_rest(&w, o);
 	while (l4_wr_ok(&w) && l4_wr_len(&w) % 4 != 0)
-		l4_wr_u8(&w, K_NOP);
+		l4_wr_u8(&w, bsd ? K_EOL : K_NOP);
 	return l4_wr_ok(&w) ? (int)l4_wr_len(&w) : L4_EINVAL;
 }
 
