@@ -64,7 +64,6 @@ static const struct row rows[] = {
 	{ "insecure_rst", K_NOT, AT(secure_rst), 0 },
 	{ "insecure_syn", K_NOT, AT(secure_syn), 0 },
 	{ "drop_synfin", K_BOOL, AT(drop_synfin), 0 },
-	{ "rexmit_drop_options", K_U32, AT(syn_plain_after), 0 },
 	{ "sack.enable", K_BOOL, AT(sack), 0 },
 	{ "recvspace", K_SIZE, AT(rcvbuf_default), 0 },
 	{ "sendspace", K_SIZE, AT(sndbuf_default), 0 },
@@ -222,6 +221,10 @@ static int set_special(struct l4_settings *s, const char *full, const char *name
 		return set_ecn(c, name, value);
 	if (!strcmp(name, "tcp_congestion_control") || !strcmp(name, "cc.algorithm"))
 		return set_congestion(c, value);
+	if (!strcmp(name, "rexmit_drop_options")) { /* true: after the third retransmission */
+		c->syn_plain_after = v ? 3 : 0;
+		return ok ? 1 : L4_EINVAL;
+	}
 	if (!strcmp(name, "maxsockbuf")) { /* what FreeBSD derives a window scale from */
 		c->rcvbuf_max = c->sndbuf_max = v > UINT32_MAX ? UINT32_MAX : (uint32_t)v;
 		return ok ? 1 : L4_EINVAL;
@@ -326,6 +329,8 @@ static void become_bsd(struct l4_settings *s)
 	if (c->bsd_ways)
 		return;
 	c->bsd_ways = true;
+	c->drop_synfin = false;
+	c->syn_plain_after = 3;
 	c->rcvbuf_default = 65536;
 	c->sndbuf_default = 32768;
 	c->rcvbuf_max = c->sndbuf_max = 2097152;
@@ -357,7 +362,8 @@ void l4_settings_ip(struct l4_settings *s, enum l4_world_ip ip)
 	if (!s->gateway_set)
 		l4_addr_parse(&s->gateway, v6 ? "fd3d:fa7b:d17d:8888::1" : "192.168.0.2");
 	if (!s->mtu_set)
-		s->mtu = v6 && !s->host.tcp.bsd_ways ? 1520 : 1500; /* so that the MSS is 1460 in both */
+		s->mtu =
+		    v6 && !s->host.tcp.bsd_ways ? 1520 : 1500; /* so that the MSS is 1460 in both */
 	s->prefix_len = l4_addr_is_ip4(&s->local) ? 112 : 48;
 }
 

@@ -893,6 +893,7 @@ void l4_tcp_send_rst_reply(
 uint32_t l4_tcp_ts_now(const struct l4_tcp_stack *ts, l4_time now);
 void l4_tcp_sync_mss(struct l4_tcp *c);
 uint32_t l4_tcp_can_recv_window(struct l4_tcp *c);
+void l4_tcp_send_rst_of(struct l4_tcp *c, unsigned why, l4_time now);
 void l4_tcp_count_rst(struct l4_tcp_stack *ts);
 
 /* --- info.c --- */

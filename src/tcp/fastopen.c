@@ -119,6 +119,11 @@ void l4_fo_learn(struct l4_tcp *c, const struct l4_tcp_opts *o, uint32_t ack, l4
 	e->when = now;
 	e->mss = o->mss;
 	e->losses = lost ? (uint8_t)(e->losses + (e->losses < 10)) : 0;
+	/* RFC 7413 4.1.3.1: data that a server does not take is an answer too: it has no use for
+	 * this cookie. For some minutes ordinary SYNs; the BSDs do so too when none came */
+	bool refused = c->fo_syn_data && !c->syn_retries && ack == c->iss + 1;
+	if (!cookie && (refused || (c->ts->cfg.bsd_ways && !e->len)))
+		e->losses = 2;
 	if (cookie) {
 		e->len = o->fo_len;
 		memcpy(e->cookie, o->fo_cookie, o->fo_len);

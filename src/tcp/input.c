@@ -479,8 +479,8 @@ static bool acceptable(const struct l4_tcp *c, const struct l4_seg *s)
 	if (c->ts->cfg.bsd_ways && c->rcvbuf > c->rcv.ready + wnd)
 		wnd = c->rcvbuf - c->rcv.ready; /* what did not fit the field counts as well */
 	if ((s->h.flags & L4_TCPF_RST) && !len) /* RFC 9293 3.4, table 6, to the letter */
-		return seq == c->rcv_nxt || (l4_seq_lt(c->rcv_nxt, seq) &&
-						l4_seq_lt(seq, c->rcv_nxt + wnd));
+		return seq == c->rcv_nxt ||
+		       (l4_seq_lt(c->rcv_nxt, seq) && l4_seq_lt(seq, c->rcv_nxt + wnd));
 	if (!len) /* at the right edge too: a peer that has filled the window acknowledges from
 		     there */
 		return l4_seq_leq(c->rcv_nxt, seq) && l4_seq_leq(seq, c->rcv_nxt + wnd);
@@ -629,7 +629,7 @@ void l4_tcp_conn_input(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 	/* fourth: SYN in the window (RFC 5961 4.2) */
 	if ((h->flags & L4_TCPF_SYN) && !crossing) {
 		if (!c->ts->cfg.secure_syn) {
-			l4_tcp_send_rst_reply(c->ts, s, L4_WHY_RST_STATE, now);
+			l4_tcp_send_rst_of(c, L4_WHY_RST_STATE, now);
 			l4_tcp_done(c, L4_ERESET);
 			return;
 		}

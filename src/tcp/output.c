@@ -91,6 +91,23 @@ void l4_tcp_send_rst_reply(
 	ts->env.reply(ts->env.ctx, &o, now);
 }
 
+/* RFC 793 3.4: a reset in the connection's own numbers. */
+void l4_tcp_send_rst_of(struct l4_tcp *c, unsigned why, l4_time now)
+{
+	struct l4_seg_out o = { .src = c->local,
+		.dst = c->remote,
+		.df = true,
+		.h = { .sport = c->local.port,
+		    .dport = c->remote.port,
+		    .seq = c->snd_nxt,
+		    .ack = c->rcv_nxt,
+		    .flags = L4_TCPF_RST | L4_TCPF_ACK },
+		.tos = (uint8_t)(c->opt_tos & 0xfc),
+		.why = { .code = (uint16_t)why } };
+	l4_tcp_count_rst(c->ts);
+	c->ts->env.reply(c->ts->env.ctx, &o, now);
+}
+
 void l4_tcp_ack_now(struct l4_tcp *c, unsigned why)
 {
 	if (!c->ack_now)
@@ -713,6 +730,11 @@ static int pull_ack(struct l4_tcp *c, struct l4_seg_out *o, l4_time now)
 	fill_sack(c, o);
 	o->h.flags |= l4_ecn_flags(c, false, false);
 	l4_ecn_option_out(c, &o->h.opts);
+	if (c->ts->cfg.bsd_ways && c->state == L4_TCP_CLOSING &&
+	    c->ack_why.code == L4_WHY_ACK_FIN) {
+		o->h.seq = c->snd_nxt - 1; /* the ACK of a FIN that crossed ours repeats ours */
+		o->h.flags |= L4_TCPF_FIN;
+	}
 	o->why = c->ack_why;
 	o->why.ep = c->ep;
 	if (!o->why.code)

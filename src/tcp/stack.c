@@ -495,8 +495,8 @@ int l4_tcp_stack_configure(struct l4_tcp_stack *ts, const struct l4_tcp_config *
 {
 	if (!l4_cc_find(config->congestion))
 		return L4_EINVAL;
-	bool new_key = config->fastopen_key_set &&
-		       memcmp(config->fastopen_key, ts->cfg.fastopen_key, 16) != 0;
+	bool new_key =
+	    config->fastopen_key_set && memcmp(config->fastopen_key, ts->cfg.fastopen_key, 16) != 0;
 	ts->cfg = *config;
 	if (new_key)
 		l4_fo_init(ts);
@@ -597,8 +597,7 @@ void l4_tcp_stack_input(struct l4_tcp_stack *ts, const struct l4_seg *s, l4_time
 	/* flags that make no segment (security policy; RFC 9293 has no use for them) */
 	uint16_t f = s->h.flags & 0x3f;
 	if (!(f & (L4_TCPF_SYN | L4_TCPF_ACK | L4_TCPF_RST | L4_TCPF_FIN)) ||
-	    ((f & L4_TCPF_SYN) &&
-		(f & (L4_TCPF_RST | (ts->cfg.drop_synfin ? L4_TCPF_FIN : 0u))))) {
+	    ((f & L4_TCPF_SYN) && (f & (L4_TCPF_RST | (ts->cfg.drop_synfin ? L4_TCPF_FIN : 0u))))) {
 		l4_tcp_drop(ts, NULL, L4_DROP_TCP_FLAGS, s);
 		return;
 	}

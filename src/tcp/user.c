@@ -482,7 +482,13 @@ static void window_opened(struct l4_tcp *c, uint32_t taken, l4_time now)
 	if (c->opt_window_clamp && c->opt_window_clamp < can)
 		can = c->opt_window_clamp;
 	uint32_t step = c->rcvbuf / 2 < c->advmss ? c->rcvbuf / 2 : c->advmss;
-	if (can > cur && can - cur >= step && can >= 2 * cur)
+	bool worth = can >= 2 * cur;
+	if (c->ts->cfg
+		.bsd_ways) /* two segments, and a quarter of the buffer or what is left of it */
+		worth = can - cur >= 2u * c->advmss &&
+			(can - cur >= c->rcvbuf / 4 || cur <= c->rcvbuf / 8 ||
+			    c->rcvbuf <= 8u * c->advmss);
+	if (can > cur && can - cur >= step && worth)
 		l4_tcp_ack_now(c, L4_WHY_ACK_WINDOW);
 }
 

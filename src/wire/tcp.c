@@ -211,10 +211,34 @@ static void emit_ts(struct l4_wr *w, const struct l4_tcp_opts *o)
 	l4_wr_u32(w, o->ts_ecr);
 }
 
+/* As the BSDs lay them out: each where its length needs the fewest NOPs. */
+static void emit_syn_bsd(struct l4_wr *w, const struct l4_tcp_opts *o)
+{
+	if (o->present & L4_TCPO_MSS)
+		l4_wr_u32(w, (uint32_t)K_MSS << 24 | 4u << 16 | o->mss);
+	if (o->present & L4_TCPO_WSCALE)
+		emit_head(w, K_NOP, K_WSCALE, 3, o->wscale);
+	if (o->present & L4_TCPO_SACK_PERM) {
+		l4_wr_u8(w, K_SACK_PERM);
+		l4_wr_u8(w, 2);
+	}
+	if (o->present & L4_TCPO_TS) {
+		while (l4_wr_ok(w) && l4_wr_len(w) % 4 != 2)
+			l4_wr_u8(w, K_NOP);
+		l4_wr_u8(w, K_TS);
+		l4_wr_u8(w, 10);
+		emit_ts(w, o);
+	}
+}
+
 /* MSS, SACK-permitted and TS sharing a word, window scale: as Linux lays them out. */
 static void emit_syn(struct l4_wr *w, const struct l4_tcp_opts *o)
 {
 	bool sack_perm = o->present & L4_TCPO_SACK_PERM;
+	if (o->present & L4_TCPO_BSD_LAYOUT) {
+		emit_syn_bsd(w, o);
+		return;
+	}
 	if (o->present & L4_TCPO_MSS) {
 		l4_wr_u8(w, K_MSS);
 		l4_wr_u8(w, 4);
@@ -231,29 +255,6 @@ static void emit_syn(struct l4_wr *w, const struct l4_tcp_opts *o)
 	}
 	if (o->present & L4_TCPO_WSCALE) {
 		emit_head(w, K_NOP, K_WSCALE, 3, o->wscale);
-	}
-}
-
-/* As the BSDs lay them out: each where its length needs the fewest NOPs. */
-static void emit_syn_bsd(struct l4_wr *w, const struct l4_tcp_opts *o)
-{
-	if (o->present & L4_TCPO_MSS) {
-		l4_wr_u8(w, K_MSS);
-		l4_wr_u8(w, 4);
-		l4_wr_u16(w, o->mss);
-	}
-	if (o->present & L4_TCPO_WSCALE)
-		emit_head(w, K_NOP, K_WSCALE, 3, o->wscale);
-	if (o->present & L4_TCPO_SACK_PERM) {
-		l4_wr_u8(w, K_SACK_PERM);
-		l4_wr_u8(w, 2);
-	}
-	if (o->present & L4_TCPO_TS) {
-		while (l4_wr_ok(w) && l4_wr_len(w) % 4 != 2)
-			l4_wr_u8(w, K_NOP);
-		l4_wr_u8(w, K_TS);
-		l4_wr_u8(w, 10);
-		emit_ts(w, o);
 	}
 }
 
@@ -295,10 +296,7 @@ static int emit_opts(const struct l4_tcp_opts *o, bool syn, uint8_t *buf)
 		return L4_EINVAL;
 	bool bsd = syn && (o->present & L4_TCPO_BSD_LAYOUT);
 	if (syn) {
-		if (bsd)
-			emit_syn_bsd(&w, o);
-		else
-			emit_syn(&w, o);
+		emit_syn(&w, o);
 		emit_fastopen(&w, o);
 	} else {
 		if (o->present & L4_TCPO_TS) {
@@ -314,8 +312,10 @@ static int emit_opts(const struct l4_tcp_opts *o, bool syn, uint8_t *buf)
 		}
 	}
 	emit_rest(&w, o);
+	while (bsd && l4_wr_ok(&w) && l4_wr_len(&w) % 4 != 0)
+		l4_wr_u8(&w, K_EOL);
 	while (l4_wr_ok(&w) && l4_wr_len(&w) % 4 != 0)
-		l4_wr_u8(&w, bsd ? K_EOL : K_NOP);
+		l4_wr_u8(&w, K_NOP);
 	return l4_wr_ok(&w) ? (int)l4_wr_len(&w) : L4_EINVAL;
 }
 
