@@ -94,11 +94,11 @@ void l4_tcp_send_rst_reply(
 /* RFC 793 3.4: a reset in the connection's own numbers. */
 void l4_tcp_send_rst_of(struct l4_tcp *c, unsigned why, l4_time now)
 {
-	struct l4_seg_out o = { .src = c->local,
-		.dst = c->remote,
+	struct l4_seg_out o = { .src = c->h.local,
+		.dst = c->h.remote,
 		.df = true,
-		.h = { .sport = c->local.port,
-		    .dport = c->remote.port,
+		.h = { .sport = c->h.local.port,
+		    .dport = c->h.remote.port,
 		    .seq = c->snd_nxt,
 		    .ack = c->rcv_nxt,
 		    .flags = L4_TCPF_RST | L4_TCPF_ACK },
