@@ -21,7 +21,7 @@ help:
 	@echo 'make bench     compare with other stacks; NAME=... for one benchmark'
 	@echo 'make install   install library, headers, tool, man pages, completions'
 	@echo 'make mutants   break lines on purpose and see the tests notice; N=30 SEED=1'
-	@echo 'make fuzz      libFuzzer on each target; L4_FUZZ_SECONDS=60 each, NAME=... for one'
+	@echo 'make fuzz      libFuzzer on each target; TIME=60 seconds each, NAME=... for one'
 	@echo 'make soak      slow tests over ever new seeds; L4_SOAK_SECONDS=600, NAME=long for 1 GiB with loss'
 	@echo 'make clean     remove the build folders'
 
@@ -48,7 +48,7 @@ mutants: everything
 
 fuzz:
 	@tools/deps build test
-	@tools/fuzz $(NAME)
+	@$(if $(TIME),TIME=$(TIME)) tools/fuzz $(NAME)
 
 soak: everything
 	@tools/soak $(NAME)
