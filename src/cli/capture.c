@@ -1,53 +1,53 @@
-/* l4 capture: packets of an interface, live, to pcapng and to the views of l4 dissect.
+/* l4 capture: packets of interfaces, live, to pcapng and to the views of l4 dissect.
  *
- * An AF_PACKET socket with a ring of blocks (TPACKET_V3, packet(7)): the kernel fills blocks and
- * hands over whole ones, so that a busy link costs few system calls. The BPF filter runs in the
- * kernel. What the kernel had to drop is asked for at the end and on SIGUSR1, and stands in the
- * file as a statistics block. The file is whole after every block: Ctrl-C leaves nothing torn.
- *
- * Files may rotate: --ring COUNTxMEGABYTES keeps the newest COUNT files of that size. */
+ * Each interface is a source (capture_sock.c); of the packets that the kernel has handed over the
+ * earliest is next. It goes through the filters, is named after its process (capture_owner.c),
+ * written (capture_file.c) and shown. What the kernel had to drop is asked for at the end and on
+ * SIGUSR1, and stands in the file as statistics. Ctrl-C ends after what the kernel still holds was
+ * taken (50 ms), and leaves a whole file. */
 #include <layer4/capfile.h>
 #include <layer4/dissect.h>
 #include <layer4/err.h>
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
-#include <linux/if_ether.h>
-#include <linux/if_packet.h>
 #include <net/if.h>
-#include <net/if_arp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "cli/bpf.h"
+#include "cli/capture.h"
 #include "cli/cli.h"
 #include "cli/dissect.h"
+#include "cli/dissect_report.h"
 #include "cli/filter.h"
 
 static const char help[] =
-    "Usage: l4 capture -i INTERFACE [OPTION...]\n"
+    "Usage: l4 capture -i INTERFACE... [OPTION...]\n"
     "\n"
-    "Captures packets of an interface and shows a line for each.\n"
+    "Captures packets of interfaces and shows a line for each.\n"
     "\n"
-    "  -i, --interface IF    the interface ('any' for all, without link layer headers)\n"
+    "  -i, --interface IF    an interface, several times for several; 'any' for all\n"
+    "  -D, --list-interfaces the interfaces there are\n"
     "  -f, --bpf FILTER      capture filter (BPF), run by the kernel\n"
     "  -Y, --filter FILTER   show and write only what matches a display filter\n"
     "  -w, --write FILE      to a pcapng file, '-' is standard output; shows nothing then\n"
     "      --print           show the packets although they are written\n"
-    "      --ring NxM        rotate: the newest N files of M megabytes each\n"
-    "  -c, --count N         end after N packets\n"
+    "      --ring N[,size=BYTES][,time=SECONDS][,packets=N]\n"
+    "                        a new file (FILE.00001.pcapng, ...) after so much; the newest N are\n"
+    "                        kept, 0 keeps all; BYTES may end in k, M, G; NxM: N files of M MB\n"
+    "  -c, --count N         end after N packets (of those selected)\n"
     "  -t, --time SECONDS    end after this time\n"
+    "  -s, --snaplen N       at most N bytes of each packet\n"
     "  -d, --detail  -l, --layers  -j, --json  -x, --hex  -e, --fields LIST\n"
-    "                        as with l4 dissect\n"
+    "  -N, --names  --bits  --checksums  --conversations  --expert  --stats\n"
+    "                        as with l4 dissect; the last three at the end\n"
+    "      --no-process      do not look for the process that a packet belongs to\n"
     "  -p, --no-promiscuous  only what is meant for this host\n"
     "      --help            this text\n"
     "\n"
@@ -55,9 +55,22 @@ static const char help[] =
     "\n"
     "Examples:\n"
     "  l4 capture -i lo -f 'tcp port 80'\n"
-    "  l4 capture -i eth0 -w trace.pcapng --ring 5x100\n";
+    "  l4 capture -i eth0 -i eth1 -w trace.pcapng --ring 5,size=100M\n"
+    "  l4 capture -i any -t 10 --conversations\n";
 
-enum { BLOCK_BYTES = 1 << 20, BLOCKS = 8, OPT_HELP = 256, OPT_PRINT, OPT_RING };
+enum {
+	OPT_HELP = 256,
+	OPT_PRINT,
+	OPT_RING,
+	OPT_BITS,
+	OPT_CHECKSUMS,
+	OPT_CONVERSATIONS,
+	OPT_EXPERT,
+	OPT_STATS,
+	OPT_NO_PROCESS,
+	DRAIN_MS = 120, /* of packets that the kernel holds when we are to stop */
+	HOLD_MS = 100,  /* so old a packet is when it is its turn among several interfaces */
+};
 
 static volatile sig_atomic_t stop, show_counters;
 static struct out output;
@@ -71,279 +84,294 @@ static void on_signal(int sig)
 }
 
 struct capture {
-	const char *interface, *bpf, *filter_text, *path, *fields;
-	bool print, promiscuous, loopback;
-	unsigned ring_files, file_number;
-	uint64_t ring_bytes, written, count_max, seconds, seen;
-	uint64_t received, dropped;
-	int fd;
-	uint8_t *ring;
-	uint16_t linktype;
-	FILE *file;
-	struct l4_capwr writer;
+	struct source source[SOURCES_MAX];
+	unsigned n_sources;
+	const char *bpf, *filter_text, *path, *fields;
+	bool print, show, promiscuous, processes, conversations, want_expert, want_stats, enough;
+	bool hold, held; /* packets wait for those of other interfaces; some do now */
+	uint64_t count_max, seconds, snaplen, selected, now_ms;
+	struct sink sink;
+	struct bpf *slow_bpf;
+	struct owners *owners;
+	struct l4_dissect_config cfg;
 	struct l4_dissect *d;
 	struct views views;
 	struct filter *filter;
+	struct expert *expert;
+	struct stats *stats;
+	/* cooked packets of "any": their interfaces as they come along */
+	struct {
+		int index;
+		uint32_t id;
+		struct l4_cap_interface described;
+	} seen[SINK_INTERFACES];
+	unsigned n_seen;
+	struct l4_cap_interface described[SOURCES_MAX];
 };
 
-static int system_error(const struct capture *c, const char *what)
+static uint64_t clock_ms(void)
 {
-	int e = errno;
-	fprintf(stderr, "l4 capture: %s: %s: %s%s\n", c->interface, what, strerror(e),
-	    e == EPERM || e == EACCES ? " (needs CAP_NET_RAW: root, or setcap cap_net_raw+ep)"
-				      : "");
-	return L4_EXIT_SYSTEM;
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
-/* ---- the file ---- */
-
-static int write_bytes(void *ctx, const void *data, size_t n)
+static void counters(void *ctx)
 {
 	struct capture *c = ctx;
-	c->written += n;
-	return fwrite(data, 1, n, c->file) == n ? 0 : L4_ESYS;
-}
-
-static int open_file(struct capture *c)
-{
-	char name[4096];
-	if (c->file && c->file != stdout && fclose(c->file))
-		return -1;
-	if (!strcmp(c->path, "-")) {
-		c->file = stdout;
-	} else if (c->ring_files) {
-		snprintf(name, sizeof name, "%s.%u", c->path, c->file_number % c->ring_files);
-		c->file_number++;
-		c->file = fopen(name, "wb");
-	} else {
-		c->file = fopen(c->path, "wb");
-	}
-	c->written = 0;
-	return !c->file || l4_capwr_init(&c->writer, write_bytes, c, "l4 capture") ||
-		       l4_capwr_interface(&c->writer, c->linktype, 0, c->interface, NULL) < 0
-		   ? -1
-		   : 0;
-}
-
-static void counters(struct capture *c)
-{
-	struct tpacket_stats_v3 s;
-	socklen_t n = sizeof s;
-	/* The kernel's counters start again with each reading. */
-	if (!getsockopt(c->fd, SOL_PACKET, PACKET_STATISTICS, &s, &n)) {
-		c->received += s.tp_packets - s.tp_drops;
-		c->dropped += s.tp_drops;
+	for (unsigned i = 0; i < c->n_sources; i++) {
+		struct source *s = &c->source[i];
+		source_counters(s);
+		if (c->path) {
+			struct sink_interface *f = &c->sink.interfaces[s->id];
+			f->received = s->received;
+			f->dropped = s->dropped;
+			f->counted = true;
+		}
 	}
 }
 
-/* ---- the socket ---- */
-
-static int link_type(struct capture *c)
+static uint64_t dropped(const struct capture *c)
 {
-	struct ifreq r;
-	memset(&r, 0, sizeof r);
-	snprintf(r.ifr_name, sizeof r.ifr_name, "%s", c->interface);
-	if (ioctl(c->fd, SIOCGIFHWADDR, &r))
-		return -1;
-	switch (r.ifr_hwaddr.sa_family) {
-	case ARPHRD_LOOPBACK:
-		c->loopback = true;
-		c->linktype = L4_LINK_ETHERNET;
-		return 0;
-	case ARPHRD_ETHER:
-		c->linktype = L4_LINK_ETHERNET;
-		return 0;
-	case ARPHRD_NONE:
-	case ARPHRD_PPP:
-	case ARPHRD_TUNNEL:
-	case ARPHRD_TUNNEL6:
-	case ARPHRD_SIT:
-		c->linktype = L4_LINK_RAW;
-		return 0;
-	default:
-		errno = EPROTONOSUPPORT;
-		return -1;
-	}
+	uint64_t n = 0;
+	for (unsigned i = 0; i < c->n_sources; i++)
+		n += c->source[i].dropped;
+	return n;
 }
 
-static int attach_filter(struct capture *c)
+static void print_counters(const struct capture *c)
 {
-	if (!c->bpf)
-		return 0;
-	struct bpf *b = bpf_new(c->bpf);
-	int r = b ? bpf_attach(b, c->fd, c->linktype) : -1;
-	if (r < 0)
-		fprintf(
-		    stderr, "l4 capture: -f '%s': %s\n", c->bpf, b ? bpf_error(b) : "no memory");
-	bpf_free(b);
-	return r < 0 ? L4_EXIT_USAGE : r ? 0 : system_error(c, "filter");
+	fprintf(stderr, "l4 capture: %llu packets, %llu dropped by the kernel\n",
+	    (unsigned long long)c->selected, (unsigned long long)dropped(c));
+	for (unsigned i = 0; i < c->n_sources && c->n_sources > 1; i++)
+		fprintf(stderr, "  %s: %llu received, %llu dropped\n", c->source[i].name,
+		    (unsigned long long)c->source[i].received,
+		    (unsigned long long)c->source[i].dropped);
 }
 
-static int open_socket(struct capture *c)
+static int write_error(const struct capture *c)
 {
-	bool any = !strcmp(c->interface, "any");
-	unsigned index = any ? 0 : if_nametoindex(c->interface);
-	if (!any && !index)
-		return system_error(c, "interface");
-	c->fd = socket(AF_PACKET, (any ? SOCK_DGRAM : SOCK_RAW) | SOCK_CLOEXEC, 0);
-	if (c->fd < 0)
-		return system_error(c, "packet socket");
-	c->linktype = L4_LINK_RAW;
-	if (!any && link_type(c))
-		return system_error(c, "link type");
-	int r = attach_filter(c);
-	if (r)
-		return r;
-	int version = TPACKET_V3;
-	struct tpacket_req3 q = { .tp_block_size = BLOCK_BYTES,
-		.tp_block_nr = BLOCKS,
-		.tp_frame_size = 2048,
-		.tp_frame_nr = BLOCKS * (BLOCK_BYTES / 2048),
-		.tp_retire_blk_tov = 50 };
-	if (setsockopt(c->fd, SOL_PACKET, PACKET_VERSION, &version, sizeof version) ||
-	    setsockopt(c->fd, SOL_PACKET, PACKET_RX_RING, &q, sizeof q))
-		return system_error(c, "ring");
-	c->ring =
-	    mmap(NULL, (size_t)BLOCK_BYTES * BLOCKS, PROT_READ | PROT_WRITE, MAP_SHARED, c->fd, 0);
-	if (c->ring == MAP_FAILED) {
-		c->ring = NULL;
-		return system_error(c, "ring memory");
-	}
-	struct sockaddr_ll a = {
-		.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL), .sll_ifindex = (int)index
-	};
-	if (bind(c->fd, (struct sockaddr *)&a, sizeof a))
-		return system_error(c, "bind");
-	if (c->promiscuous && !any) {
-		struct packet_mreq m = { .mr_ifindex = (int)index, .mr_type = PACKET_MR_PROMISC };
-		(void)setsockopt(c->fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &m, sizeof m);
-	}
-	return 0;
+	int e = errno;
+	fprintf(stderr, "l4 capture: %s: cannot be written: %s%s\n", c->sink.name, strerror(e),
+	    c->sink.whole ? "; what it holds is whole packets" : "");
+	return L4_EXIT_SYSTEM;
 }
 
 /* ---- packets ---- */
 
-/* A tag that the network card took off stands beside the packet: it goes back in its place. */
-static const uint8_t *with_tag(
-    const struct tpacket3_hdr *h, const uint8_t *p, uint32_t *caplen, uint32_t *len)
+/* The interface of a cooked packet, described in the file at its first. -1: cannot be. */
+static int seen_interface(struct capture *c, int index)
 {
-	static uint8_t copy[L4_CAPFILE_SNAP_MAX];
-	if (!(h->tp_status & TP_STATUS_VLAN_VALID) || *caplen < 12 || *caplen + 4 > sizeof copy)
-		return p;
-	uint16_t tpid =
-	    h->tp_status & TP_STATUS_VLAN_TPID_VALID ? h->hv1.tp_vlan_tpid : ETH_P_8021Q;
-	uint16_t tci = (uint16_t)h->hv1.tp_vlan_tci;
-	memcpy(copy, p, 12);
-	copy[12] = (uint8_t)(tpid >> 8);
-	copy[13] = (uint8_t)tpid;
-	copy[14] = (uint8_t)(tci >> 8);
-	copy[15] = (uint8_t)tci;
-	memcpy(copy + 16, p + 12, *caplen - 12);
-	*caplen += 4;
-	*len += 4;
-	return copy;
+	char name[IF_NAMESIZE];
+	for (unsigned i = 0; i < c->n_seen; i++)
+		if (c->seen[i].index == index)
+			return (int)i;
+	if (c->n_seen + SOURCES_MAX >= SINK_INTERFACES)
+		return -1;
+	if (!if_indextoname((unsigned)index, name))
+		snprintf(name, sizeof name, "if%d", index);
+	unsigned k = c->n_seen;
+	c->seen[k].index = index;
+	c->seen[k].described = (struct l4_cap_interface){
+		.linktype = L4_LINK_LINUX_SLL2, .tsresol = 9, .fcs_len = -1
+	};
+	snprintf(c->seen[k].described.name, sizeof c->seen[k].described.name, "%s", name);
+	if (c->path) {
+		int id = sink_interface(&c->sink, name, "seen by any, cooked", L4_LINK_LINUX_SLL2);
+		if (id < 0)
+			return -1;
+		c->seen[k].id = (uint32_t)id;
+	} else {
+		c->seen[k].id = c->n_sources + k;
+	}
+	c->n_seen++;
+	return (int)k;
+}
+
+static void name_interface(
+    struct capture *c, const struct source *s, struct l4_cap_packet *p, int ifindex)
+{
+	int k = s->index ? -1 : seen_interface(c, ifindex);
+	p->pcapng = true;
+	p->section = 1;
+	p->interface_id = k < 0 ? s->id : c->seen[k].id;
+	p->interface = k < 0 ? &c->described[s - c->source] : &c->seen[k].described;
 }
 
 /* 0: go on; otherwise an exit code. */
-static int one_packet(struct capture *c, const struct tpacket3_hdr *h)
+static int one_packet(struct capture *c, const struct source *s)
 {
-	const struct sockaddr_ll *from =
-	    (const struct sockaddr_ll *)((const uint8_t *)h + TPACKET_ALIGN(sizeof *h));
-	/* The loopback shows each packet twice: on its way out and in. */
-	if (c->loopback && from->sll_pkttype == PACKET_OUTGOING)
+	struct l4_cap_packet p;
+	char who[128];
+	bool outgoing;
+	int ifindex, bpf;
+	if (!source_packet(s, &p, &outgoing, &ifindex))
 		return 0;
-	struct l4_cap_packet p = { .caplen = h->tp_snaplen,
-		.len = h->tp_len,
-		.ts = (l4_time)h->tp_sec * L4_SEC + h->tp_nsec,
-		.number = c->seen + 1,
-		.linktype = c->linktype,
-		.has_ts = true,
-		.fcs_len = -1,
-		.ts_precision = 9 };
-	p.data = with_tag(h, (const uint8_t *)h + h->tp_mac, &p.caplen, &p.len);
-	c->seen++;
+	if (c->slow_bpf && (bpf = bpf_match(c->slow_bpf, &p)) <= 0)
+		return bpf < 0 ? L4_EXIT_USAGE : 0;
+	if (c->snaplen && p.caplen > c->snaplen)
+		p.caplen = (uint32_t)c->snaplen;
+	name_interface(c, s, &p, ifindex);
+	p.has_flags = true;
+	p.flags = outgoing ? L4_CAPWR_OUT : L4_CAPWR_IN;
+	p.number = c->selected + 1;
+	p.comment_len =
+	    c->owners ? (uint32_t)owners_text(c->owners, &p, c->now_ms, who, sizeof who) : 0;
+	p.comment = p.comment_len ? who : NULL;
 	if (!c->views.have_first) {
 		c->views.have_first = true;
 		c->views.first = p.ts;
 	}
 	const struct l4_dissected *d = NULL;
-	if (c->filter || c->print || !c->path)
+	if (c->filter || c->show || c->expert || c->stats || c->conversations)
 		d = l4_dissect_packet(c->d, &p);
 	if (c->filter && !filter_match(c->filter, d))
 		return 0;
+	c->selected++;
 	if (c->path) {
-		struct l4_capwr_packet w = { .ts = p.ts,
+		struct l4_capwr_packet w = { .interface_id = p.interface_id,
+			.ts = p.ts,
 			.data = p.data,
 			.caplen = p.caplen,
 			.len = p.len,
-			.direction =
-			    from->sll_pkttype == PACKET_OUTGOING ? L4_CAPWR_OUT : L4_CAPWR_IN };
-		bool full = c->ring_bytes && c->written > c->ring_bytes;
-		if ((full && open_file(c)) || l4_capwr_packet(&c->writer, &w)) {
-			fprintf(stderr, "l4 capture: %s: %s\n", c->path, strerror(errno));
-			return L4_EXIT_SYSTEM;
+			.comment = p.comment,
+			.direction = outgoing ? L4_CAPWR_OUT : L4_CAPWR_IN };
+		if (sink_packet(&c->sink, &w, c->now_ms)) {
+			/* Who read from us went away: that is an end as good as any. */
+			c->enough = errno == EPIPE;
+			return c->enough ? 0 : write_error(c);
 		}
 	}
-	if (d && (c->print || !c->path))
+	if (c->expert)
+		expert_packet(c->expert, d);
+	if (c->stats)
+		stats_packet(c->stats, d);
+	if (c->show) {
+		c->views.note = p.comment;
 		views_packet(&c->views, d);
-	if (c->seen == c->count_max)
-		stop = 1;
+	}
+	c->enough = c->enough || c->selected == c->count_max;
 	return 0;
 }
 
-static int one_block(struct capture *c, struct tpacket_block_desc *b)
+static bool earlier(const struct source *a, const struct source *b)
 {
-	uint8_t *p = (uint8_t *)b + b->hdr.bh1.offset_to_first_pkt;
-	int r = 0;
-	for (uint32_t i = 0; i < b->hdr.bh1.num_pkts && !r && !stop; i++) {
-		struct tpacket3_hdr *h = (struct tpacket3_hdr *)(void *)p;
-		r = one_packet(c, h);
-		p += h->tp_next_offset;
+	return a->h->tp_sec != b->h->tp_sec ? a->h->tp_sec < b->h->tp_sec
+					    : a->h->tp_nsec < b->h->tp_nsec;
+}
+
+static bool old_enough(const struct source *s)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_REALTIME, &t);
+	int64_t ms = ((int64_t)t.tv_sec - s->h->tp_sec) * 1000 +
+		     ((int64_t)t.tv_nsec - s->h->tp_nsec) / 1000000;
+	return ms >= HOLD_MS || ms < 0; /* a clock that was set back holds nothing */
+}
+
+/* Takes what the kernel has handed over, in the order of time. Each interface's packets come up to
+ * 50 ms late, so where there are several a packet waits until the others' must be here, unless
+ * its ring fills up. */
+static int take(struct capture *c)
+{
+	for (unsigned n = 0; !c->enough && !output.failed; n++) {
+		struct source *first = NULL;
+		for (unsigned i = 0; i < c->n_sources; i++) {
+			struct source *s = &c->source[i];
+			if (source_peek(s) && (!first || earlier(s, first)))
+				first = s;
+		}
+		c->held = first && c->hold && !source_pressed(first) && !old_enough(first);
+		if (!first || c->held)
+			return 0;
+		if (n % 64 == 0)
+			c->now_ms = clock_ms();
+		int r = one_packet(c, first);
+		source_took(first);
+		if (r)
+			return r;
+		if (stop && n > 1000000)
+			return 0; /* a flood does not hold us */
 	}
-	return r;
+	return 0;
+}
+
+static int wait_for_packets(struct capture *c, uint64_t until_ms)
+{
+	struct pollfd pf[SOURCES_MAX];
+	for (unsigned i = 0; i < c->n_sources; i++)
+		pf[i] = (struct pollfd){ .fd = c->source[i].fd, .events = c->held ? 0 : POLLIN };
+	uint64_t most = c->held ? 20 : 200, now = clock_ms(),
+		 left = until_ms > now ? until_ms - now : 0;
+	(void)poll(pf, c->n_sources, (int)(left < most ? left : most));
+	for (unsigned i = 0; i < c->n_sources; i++) {
+		int e = pf[i].revents & POLLERR ? source_error(&c->source[i]) : 0;
+		if (e) {
+			fprintf(stderr, "l4 capture: %s: %s; the capture ends here\n",
+			    c->source[i].name,
+			    e == ENETDOWN ? "the interface is gone" : strerror(e));
+			return L4_EXIT_SYSTEM;
+		}
+	}
+	return 0;
 }
 
 static int run(struct capture *c)
 {
-	struct pollfd pf = { .fd = c->fd, .events = POLLIN | POLLERR };
-	struct timespec start, now;
-	clock_gettime(CLOCK_MONOTONIC, &start);
-	int r = 0;
-	for (unsigned k = 0; !stop && !r && !output.failed;) {
-		struct tpacket_block_desc *b =
-		    (struct tpacket_block_desc *)(void *)(c->ring + (size_t)k * BLOCK_BYTES);
-		uint32_t status = __atomic_load_n(&b->hdr.bh1.block_status, __ATOMIC_ACQUIRE);
-		if (status & TP_STATUS_USER) {
-			r = one_block(c, b);
-			__atomic_store_n(
-			    &b->hdr.bh1.block_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
-			k = (k + 1) % BLOCKS;
-			continue;
-		}
+	uint64_t start = clock_ms(), until = c->seconds ? start + c->seconds * 1000 : UINT64_MAX;
+	bool last = false;
+	c->hold = c->n_sources > 1;
+	for (;;) {
+		c->hold = c->hold && !(last && clock_ms() >= until);
+		int r = take(c);
+		if (r)
+			return r;
+		c->now_ms = clock_ms();
 		out_flush(&output);
-		if (c->file)
-			fflush(c->file);
+		if (c->path) {
+			if (sink_idle(&c->sink, c->now_ms) && !c->enough) {
+				if (errno == EPIPE)
+					return 0;
+				return write_error(c);
+			}
+		}
 		if (show_counters) {
 			show_counters = 0;
 			counters(c);
-			fprintf(stderr, "l4 capture: %llu received, %llu dropped\n",
-			    (unsigned long long)c->received, (unsigned long long)c->dropped);
+			print_counters(c);
 		}
-		(void)poll(&pf, 1, 200);
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		if (c->seconds && (uint64_t)(now.tv_sec - start.tv_sec) >= c->seconds)
-			break;
+		if (c->enough || output.failed || (last && c->now_ms >= until))
+			return 0;
+		if (!last && (stop || c->now_ms >= until)) {
+			last = true;
+			until = c->now_ms + DRAIN_MS;
+		}
+		r = wait_for_packets(c, until);
+		if (r) {
+			struct timespec t = { .tv_nsec = DRAIN_MS * 1000000 };
+			(void)nanosleep(&t, NULL);
+			c->hold = false;
+			(void)take(c);
+			return r;
+		}
 	}
-	return r;
 }
 
+/* ---- options ---- */
+
 static const struct option options[] = { { "interface", required_argument, NULL, 'i' },
-	{ "bpf", required_argument, NULL, 'f' }, { "filter", required_argument, NULL, 'Y' },
-	{ "write", required_argument, NULL, 'w' }, { "print", no_argument, NULL, OPT_PRINT },
-	{ "ring", required_argument, NULL, OPT_RING }, { "count", required_argument, NULL, 'c' },
-	{ "time", required_argument, NULL, 't' }, { "detail", no_argument, NULL, 'd' },
+	{ "list-interfaces", no_argument, NULL, 'D' }, { "bpf", required_argument, NULL, 'f' },
+	{ "filter", required_argument, NULL, 'Y' }, { "write", required_argument, NULL, 'w' },
+	{ "print", no_argument, NULL, OPT_PRINT }, { "ring", required_argument, NULL, OPT_RING },
+	{ "count", required_argument, NULL, 'c' }, { "time", required_argument, NULL, 't' },
+	{ "snaplen", required_argument, NULL, 's' }, { "detail", no_argument, NULL, 'd' },
 	{ "layers", no_argument, NULL, 'l' }, { "json", no_argument, NULL, 'j' },
 	{ "hex", no_argument, NULL, 'x' }, { "fields", required_argument, NULL, 'e' },
+	{ "names", no_argument, NULL, 'N' }, { "bits", no_argument, NULL, OPT_BITS },
+	{ "checksums", no_argument, NULL, OPT_CHECKSUMS },
+	{ "conversations", no_argument, NULL, OPT_CONVERSATIONS },
+	{ "expert", no_argument, NULL, OPT_EXPERT }, { "stats", no_argument, NULL, OPT_STATS },
+	{ "no-process", no_argument, NULL, OPT_NO_PROCESS },
 	{ "no-promiscuous", no_argument, NULL, 'p' }, { "help", no_argument, NULL, OPT_HELP },
 	{ NULL, 0, NULL, 0 } };
 
@@ -358,16 +386,88 @@ static bool number(const char *name, const char *text, uint64_t *v)
 	return false;
 }
 
+/* "5x100" or "5,size=100M,time=60,packets=1000". */
+static bool read_ring(struct sink *s, const char *text)
+{
+	char *end;
+	s->ring = true;
+	s->files_max = (unsigned)strtoul(text, &end, 10);
+	bool ok = end != text && text[0] != '-';
+	if (ok && *end == 'x') {
+		const char *from = end + 1;
+		s->bytes_max = strtoull(from, &end, 10) * 1000000;
+		ok = end != from && !*end && s->files_max;
+	}
+	while (ok && *end == ',') {
+		const char *from = end + 1;
+		uint64_t *v = !strncmp(from, "size=", 5)      ? &s->bytes_max
+			      : !strncmp(from, "time=", 5)    ? &s->ms_max
+			      : !strncmp(from, "packets=", 8) ? &s->packets_max
+							      : NULL;
+		if (!v)
+			break;
+		from = strchr(from, '=') + 1;
+		*v = strtoull(from, &end, 10);
+		ok = end != from && *from != '-' && *v;
+		if (v == &s->ms_max)
+			*v *= 1000;
+		if (v == &s->bytes_max && *end && strchr("kMG", *end)) {
+			*v *= *end == 'k' ? 1000 : *end == 'M' ? 1000000 : 1000000000;
+			end++;
+		}
+	}
+	if (ok && !*end && (s->bytes_max || s->ms_max || s->packets_max))
+		return true;
+	fprintf(stderr,
+	    "l4 capture: --ring is N and at least one of ,size=BYTES ,time=SECONDS ,packets=N "
+	    "(or NxMEGABYTES), not '%s'\n",
+	    text);
+	return false;
+}
+
+static bool add_source(struct capture *c, const char *name)
+{
+	if (c->n_sources == SOURCES_MAX) {
+		fprintf(stderr, "l4 capture: more than %d interfaces\n", SOURCES_MAX);
+		return false;
+	}
+	for (unsigned i = 0; i < c->n_sources; i++)
+		if (!strcmp(c->source[i].name, name) || !strcmp(c->source[i].name, "any") ||
+		    !strcmp(name, "any")) {
+			fprintf(stderr,
+			    "l4 capture: -i %s: that interface is captured already by -i %s\n",
+			    name, c->source[i].name);
+			return false;
+		}
+	c->source[c->n_sources++] = (struct source){ .name = name, .fd = -1 };
+	return true;
+}
+
+static const char *missing(const struct capture *c, int optind_, int argc)
+{
+	bool file = c->path && strcmp(c->path, "-") != 0;
+	return optind_ < argc          ? "no arguments are taken; -f is the filter"
+	       : !c->n_sources         ? "-i is missing: which interface? -D lists them"
+	       : c->sink.ring && !file ? "--ring needs -w FILE"
+	       : c->views.bits && c->views.kind != VIEW_LAYERS ? "--bits goes with --layers"
+							       : NULL;
+}
+
 /* 0; an exit code; or -1: done. */
 static int read_options(struct capture *c, int argc, char **argv)
 {
 	int o;
+	bool ok = true;
 	optind = 1;
-	while ((o = getopt_long(argc, argv, "i:f:Y:w:c:t:dljxe:p", options, NULL)) != -1) {
+	while (
+	    ok && (o = getopt_long(argc, argv, "i:Df:Y:w:c:t:s:dljxe:Np", options, NULL)) != -1) {
 		switch (o) {
 		case 'i':
-			c->interface = optarg;
+			ok = add_source(c, optarg);
 			break;
+		case 'D':
+			source_list();
+			return -1;
 		case 'f':
 			c->bpf = optarg;
 			break;
@@ -380,24 +480,17 @@ static int read_options(struct capture *c, int argc, char **argv)
 		case OPT_PRINT:
 			c->print = true;
 			break;
-		case OPT_RING: {
-			unsigned files, mb;
-			if (sscanf(optarg, "%ux%u", &files, &mb) != 2 || !files || !mb) {
-				fprintf(stderr, "l4 capture: --ring is FILESxMEGABYTES, not '%s'\n",
-				    optarg);
-				return L4_EXIT_USAGE;
-			}
-			c->ring_files = files;
-			c->ring_bytes = (uint64_t)mb * 1000000;
+		case OPT_RING:
+			ok = read_ring(&c->sink, optarg);
 			break;
-		}
 		case 'c':
-			if (!number("-c", optarg, &c->count_max))
-				return L4_EXIT_USAGE;
+			ok = number("-c", optarg, &c->count_max);
 			break;
 		case 't':
-			if (!number("-t", optarg, &c->seconds))
-				return L4_EXIT_USAGE;
+			ok = number("-t", optarg, &c->seconds);
+			break;
+		case 's':
+			ok = number("-s", optarg, &c->snaplen);
 			break;
 		case 'd':
 			c->views.kind = VIEW_DETAIL;
@@ -415,6 +508,28 @@ static int read_options(struct capture *c, int argc, char **argv)
 		case 'x':
 			c->views.hex = true;
 			break;
+		case 'N':
+			c->views.names = true;
+			c->cfg.port_name = views_port_name;
+			break;
+		case OPT_BITS:
+			c->views.bits = true;
+			break;
+		case OPT_CHECKSUMS:
+			c->cfg.check_checksums = true;
+			break;
+		case OPT_CONVERSATIONS:
+			c->conversations = true;
+			break;
+		case OPT_EXPERT:
+			c->want_expert = true;
+			break;
+		case OPT_STATS:
+			c->want_stats = true;
+			break;
+		case OPT_NO_PROCESS:
+			c->processes = false;
+			break;
 		case 'p':
 			c->promiscuous = false;
 			break;
@@ -426,70 +541,110 @@ static int read_options(struct capture *c, int argc, char **argv)
 			return L4_EXIT_USAGE;
 		}
 	}
-	if (optind < argc || !c->interface ||
-	    (c->ring_files && (!c->path || !strcmp(c->path, "-")))) {
-		fprintf(stderr, "l4 capture: %s\n",
-		    optind < argc   ? "no arguments are taken; -f is the filter"
-		    : !c->interface ? "-i is missing: which interface?"
-				    : "--ring needs -w FILE");
-		return L4_EXIT_USAGE;
+	const char *why = ok ? missing(c, optind, argc) : NULL;
+	if (why)
+		fprintf(stderr, "l4 capture: %s\n", why);
+	return why || !ok ? L4_EXIT_USAGE : 0;
+}
+
+static int open_sources(struct capture *c)
+{
+	bool slow = false;
+	for (unsigned i = 0; i < c->n_sources; i++) {
+		struct source *s = &c->source[i];
+		int r = source_open(s, c->bpf, c->promiscuous, &slow);
+		if (r)
+			return r;
+		struct l4_cap_interface *f = &c->described[i];
+		*f = (struct l4_cap_interface){
+			.linktype = s->linktype, .tsresol = 9, .fcs_len = -1
+		};
+		snprintf(f->name, sizeof f->name, "%s", s->name);
+		snprintf(f->description, sizeof f->description, "%.127s", s->description);
+		s->id = i;
+		if (c->path)
+			(void)sink_interface(&c->sink, s->name, s->description, s->linktype);
 	}
+	if (slow)
+		c->slow_bpf = bpf_new(c->bpf);
 	return 0;
 }
 
 static int prepare(struct capture *c)
 {
 	char err[256];
-	c->d = l4_dissect_new(NULL);
-	if (!c->d)
+	bool report = c->conversations || c->want_expert || c->want_stats;
+	c->show = c->print || (!c->path && !report);
+	(void)!getrandom(&c->cfg.hash_seed, sizeof c->cfg.hash_seed, GRND_NONBLOCK);
+	c->d = l4_dissect_new(&c->cfg);
+	if (!c->d) {
+		fprintf(stderr, "l4 capture: no memory\n");
 		return L4_EXIT_SYSTEM;
+	}
 	output.fd = c->path && !strcmp(c->path, "-") ? STDERR_FILENO : STDOUT_FILENO;
 	c->views.out = &output;
 	if (c->fields && views_add_columns(&c->views, c->d, c->fields))
 		return L4_EXIT_USAGE;
-	views_prepare(&c->views, c->d);
+	if (c->show)
+		views_prepare(&c->views, c->d);
 	if (c->filter_text && !(c->filter = filter_new(c->d, c->filter_text, err, sizeof err))) {
 		fprintf(stderr, "l4 capture: -Y '%s': %s\n", c->filter_text, err);
 		return L4_EXIT_USAGE;
 	}
-	int r = open_socket(c);
-	if (!r && c->path && open_file(c)) {
-		fprintf(stderr, "l4 capture: %s: %s\n", c->path, strerror(errno));
-		r = L4_EXIT_SYSTEM;
-	}
+	if (c->conversations)
+		l4_dissect_want_connections(c->d);
+	if (c->want_expert)
+		c->expert = expert_new(c->d);
+	if (c->want_stats)
+		c->stats = stats_new(c->d);
+	if (c->processes && (c->show || c->path))
+		c->owners = owners_new();
+	int r = open_sources(c);
+	c->sink.path = c->path;
+	c->sink.counters = counters;
+	c->sink.ctx = c;
+	if (!r && c->path && sink_open(&c->sink, clock_ms()))
+		r = write_error(c);
+	return r;
+}
+
+static int finish(struct capture *c, int r)
+{
+	counters(c);
+	if (c->conversations)
+		report_conversations(&output, c->d, -1, c->views.kind == VIEW_JSON, c->views.names);
+	if (c->expert)
+		expert_print(c->expert, &output, c->views.kind == VIEW_JSON);
+	if (c->stats)
+		stats_print(c->stats, &output, c->views.kind == VIEW_JSON);
+	out_flush(&output);
+	print_counters(c);
 	return r;
 }
 
 int cmd_capture(int argc, char **argv)
 {
-	struct capture c = { .fd = -1, .promiscuous = true };
+	static struct capture c = { .promiscuous = true, .processes = true, .sink.fd = -1 };
 	int r = read_options(&c, argc, argv);
 	if (r)
 		return r < 0 ? L4_EXIT_DONE : r;
 	struct sigaction sa = { .sa_handler = on_signal };
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGHUP, &sa, NULL);
 	sigaction(SIGUSR1, &sa, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	/* A limit of file size is an error of write(), as a full disk is. */
+	signal(SIGXFSZ, SIG_IGN);
 	r = prepare(&c);
-	if (!r) {
-		r = run(&c);
-		counters(&c);
-		struct timespec t;
-		clock_gettime(CLOCK_REALTIME, &t);
-		if (c.file)
-			(void)l4_capwr_stats(&c.writer, 0,
-			    (l4_time)t.tv_sec * L4_SEC + (l4_time)t.tv_nsec, c.received, c.dropped);
-		out_flush(&output);
-		fprintf(stderr, "l4 capture: %llu packets, %llu dropped by the kernel\n",
-		    (unsigned long long)c.seen, (unsigned long long)c.dropped);
-	}
-	if (c.file && (c.file == stdout ? fflush(stdout) : fclose(c.file)) && !r)
-		r = system_error(&c, c.path);
-	if (c.ring)
-		munmap(c.ring, (size_t)BLOCK_BYTES * BLOCKS);
-	if (c.fd >= 0)
-		close(c.fd);
+	if (!r)
+		r = finish(&c, run(&c));
+	if (c.sink.buf && sink_close(&c.sink) && !r && errno != EPIPE)
+		r = write_error(&c);
+	for (unsigned i = 0; i < c.n_sources; i++)
+		source_close(&c.source[i]);
+	bpf_free(c.slow_bpf);
+	owners_free(c.owners);
 	filter_free(c.filter);
 	views_end(&c.views);
 	l4_dissect_free(c.d);

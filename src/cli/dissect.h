@@ -34,6 +34,7 @@ struct views {
 	struct out *out;
 	l4_time first;
 	bool have_first;
+	const char *note; /* for the end of the summary line; NULL: none */
 };
 
 /* Adds the names of a comma-separated list to the columns. 0, or -1 with a message on stderr. */

@@ -192,6 +192,11 @@ static void summary(struct views *v, const struct l4_dissected *p)
 	struct out *o = v->out;
 	o->n += l4_dissected_line(p, v->first, out_room(o));
 	info(o, p);
+	if (v->note) {
+		out_str(o, "  [");
+		out_str(o, v->note);
+		out_char(o, ']');
+	}
 	out_char(o, '\n');
 }
 
@@ -582,6 +587,8 @@ static void layers(struct views *v, const struct l4_dissected *p)
 {
 	struct out *o = v->out;
 	out_fmt(o, "Packet %llu, %u bytes\n", (unsigned long long)p->cap->number, p->cap->len);
+	if (v->note)
+		out_fmt(o, "  %-14s  %s\n", "process", v->note);
 	for (uint32_t k = 1; k < p->n_layers; k++) {
 		const struct l4_layer *l = &p->layers[k];
 		if (!strcmp(l->proto->name, "ethertype"))
