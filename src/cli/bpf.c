@@ -23,7 +23,7 @@ static struct {
 	FUNCTIONS(LAZY_POINTER)
 } pcap;
 
-enum { LINKS = 16 };
+enum { LINKS = 16, SLL2_BYTES = 20 };
 
 struct bpf {
 	const char *text;
@@ -110,13 +110,50 @@ int bpf_match(struct bpf *b, const struct l4_cap_packet *p)
 	return pcap.pcap_offline_filter(&b->link[i].prog, &h, p->data) != 0;
 }
 
+/* Moves what a program for SLL2 loads to where the kernel has it. False: it has it nowhere. */
+static bool move_loads(struct bpf_insn *insns, unsigned n)
+{
+	static const struct {
+		uint32_t at, size, ad;
+	} fields[] = { { 0, BPF_H, SKF_AD_PROTOCOL }, { 4, BPF_W, SKF_AD_IFINDEX },
+		{ 8, BPF_H, SKF_AD_HATYPE }, { 10, BPF_B, SKF_AD_PKTTYPE } };
+	for (unsigned i = 0; i < n; i++) {
+		struct bpf_insn *c = &insns[i];
+		unsigned kind = BPF_CLASS(c->code), mode = BPF_MODE(c->code);
+		if ((kind != BPF_LD || (mode != BPF_ABS && mode != BPF_IND)) &&
+		    (kind != BPF_LDX || mode != BPF_MSH))
+			continue;
+		if (c->k >= SLL2_BYTES && c->k < 1u << 20) {
+			c->k -= SLL2_BYTES;
+			continue;
+		}
+		bool found = false;
+		for (size_t k = 0; k < sizeof fields / sizeof fields[0] && !found; k++)
+			if (kind == BPF_LD && mode == BPF_ABS && c->k == fields[k].at &&
+			    BPF_SIZE(c->code) == fields[k].size) {
+				c->k = (uint32_t)SKF_AD_OFF + fields[k].ad;
+				c->code = BPF_LD | BPF_W | BPF_ABS;
+				found = true;
+			}
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
 int bpf_attach(struct bpf *b, int fd, uint16_t linktype)
 {
 	int i = find(b, linktype);
 	if (i < 0)
 		return -1;
+	struct bpf_insn insns[BPF_MAXINSNS];
+	unsigned n = b->link[i].prog.bf_len;
+	if (strstr(b->text, "vlan") || n > BPF_MAXINSNS)
+		return 2;
+	memcpy(insns, b->link[i].prog.bf_insns, n * sizeof insns[0]);
+	if (linktype == L4_LINK_LINUX_SLL2 && !move_loads(insns, n))
+		return 2;
 	/* libpcap's instructions are the kernel's. */
-	struct sock_fprog f = { .len = (unsigned short)b->link[i].prog.bf_len,
-		.filter = (struct sock_filter *)b->link[i].prog.bf_insns };
+	struct sock_fprog f = { .len = (unsigned short)n, .filter = (struct sock_filter *)insns };
 	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &f, sizeof f) == 0;
 }

@@ -14,14 +14,12 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <ifaddrs.h>
-#include <linux/filter.h>
 #include <libmnl/libmnl.h>
 #include <linux/if_ether.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <net/if_arp.h>
-#include <pcap/pcap.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -179,64 +177,16 @@ static int no_interface(const struct source *s)
 
 /* ---- the filter ---- */
 
-/* Moves what a program for SLL2 loads to where the kernel has it. False: it has it nowhere. */
-static bool move_loads(struct bpf_program *p)
-{
-	static const struct {
-		uint32_t at, size, ad;
-	} fields[] = { { 0, BPF_H, SKF_AD_PROTOCOL }, { 4, BPF_W, SKF_AD_IFINDEX },
-		{ 8, BPF_H, SKF_AD_HATYPE }, { 10, BPF_B, SKF_AD_PKTTYPE } };
-	for (unsigned i = 0; i < p->bf_len; i++) {
-		struct bpf_insn *c = &p->bf_insns[i];
-		unsigned kind = BPF_CLASS(c->code), mode = BPF_MODE(c->code);
-		if ((kind != BPF_LD || (mode != BPF_ABS && mode != BPF_IND)) &&
-		    (kind != BPF_LDX || mode != BPF_MSH))
-			continue;
-		if (c->k >= SLL2_BYTES && c->k < 1u << 20) {
-			c->k -= SLL2_BYTES;
-			continue;
-		}
-		bool found = false;
-		for (size_t k = 0; k < sizeof fields / sizeof fields[0] && !found; k++)
-			if (kind == BPF_LD && mode == BPF_ABS && c->k == fields[k].at &&
-			    BPF_SIZE(c->code) == fields[k].size) {
-				c->k = (uint32_t)SKF_AD_OFF + fields[k].ad;
-				c->code = BPF_LD | BPF_W | BPF_ABS;
-				found = true;
-			}
-		if (!found)
-			return false;
-	}
-	return true;
-}
-
 static int attach_filter(struct source *s, const char *bpf, bool *slow)
 {
-	struct bpf_program p;
-	pcap_t *h = pcap_open_dead(s->linktype == L4_LINK_RAW          ? DLT_RAW
-				   : s->linktype == L4_LINK_LINUX_SLL2 ? DLT_LINUX_SLL2
-								       : s->linktype,
-	    262144);
-	if (!h || pcap_compile(h, &p, bpf, 1, PCAP_NETMASK_UNKNOWN)) {
+	struct bpf *b = bpf_new(bpf);
+	int r = b ? bpf_attach(b, s->fd, s->linktype) : -1;
+	if (r < 0)
 		fprintf(stderr, "l4 capture: %s: -f '%s': %s\n", s->name, bpf,
-		    h ? pcap_geterr(h) : "no memory");
-		if (h)
-			pcap_close(h);
-		return L4_EXIT_USAGE;
-	}
-	int r = 0;
-	if (strstr(bpf, "vlan") || (s->cooked && !move_loads(&p))) {
-		*slow = true;
-	} else {
-		struct sock_fprog f = { .len = (unsigned short)p.bf_len,
-			.filter = (struct sock_filter *)p.bf_insns };
-		r = setsockopt(s->fd, SOL_SOCKET, SO_ATTACH_FILTER, &f, sizeof f)
-			? system_error(s, "filter")
-			: 0;
-	}
-	pcap_freecode(&p);
-	pcap_close(h);
-	return r;
+		    b ? bpf_error(b) : "no memory");
+	bpf_free(b);
+	*slow = *slow || r == 2;
+	return r < 0 ? L4_EXIT_USAGE : r ? 0 : system_error(s, "filter");
 }
 
 /* ---- the socket ---- */

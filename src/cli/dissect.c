@@ -72,6 +72,7 @@ struct dissect {
 	FILE *write_file;
 	struct l4_capwr writer;
 	uint16_t links[64]; /* link types described in the written file, by interface id */
+	bool follow_udp;
 	bool conversations, want_expert, want_stats, json, raw, quiet;
 	int conv_proto;
 	struct expert *expert;
@@ -335,6 +336,7 @@ static int read_options(struct dissect *x, int argc, char **argv, const char **f
 				return L4_EXIT_USAGE;
 			}
 			free(x->follow);
+			x->follow_udp = udp;
 			x->follow = follow_new(udp ? 17 : 6, (uint32_t)id, false, 16u << 20);
 			break;
 		}
@@ -380,7 +382,7 @@ static int prepare(struct dissect *x)
 	}
 	if (x->bpf_text)
 		x->bpf = bpf_new(x->bpf_text);
-	if (x->conversations || x->html_path)
+	if (x->conversations || x->html_path || (x->follow && x->follow_udp))
 		l4_dissect_want_connections(x->d);
 	if (x->want_expert)
 		x->expert = expert_new(x->d);

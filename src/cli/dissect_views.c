@@ -525,18 +525,29 @@ static const char *osi(const char *proto, const char **pdu)
 {
 	static const struct {
 		const char *proto, *layer, *pdu;
-	} rows[] = { { "eth", "2 link", "frame" }, { "vlan", "2 link", "frame" },
-		{ "llc", "2 link", "frame" }, { "sll", "2 link", "frame" },
-		{ "null", "2 link", "frame" }, { "ppp", "2 link", "frame" },
-		{ "pppoes", "2 link", "frame" }, { "mpls", "2 link", "label" },
-		{ "arp", "2 link", "frame" }, { "ip", "3 network", "packet" },
-		{ "ipv6", "3 network", "packet" }, { "ipv6.hopopts", "3 network", "packet" },
+	} rows[] = { { "raw", "1 capture", "bytes" }, { "radiotap", "1 capture", "bytes" },
+		{ "wlan_radio", "1 capture", "bytes" }, { "ppi", "1 capture", "bytes" },
+		{ "pktap", "1 capture", "bytes" }, { "pcap_pktdata", "1 capture", "bytes" },
+		{ "eth", "2 link", "frame" }, { "vlan", "2 link", "frame" },
+		{ "ieee8021ad", "2 link", "frame" }, { "ieee8021ah", "2 link", "frame" },
+		{ "macsec", "2 link", "frame" }, { "vntag", "2 link", "frame" },
+		{ "cfp", "2 link", "frame" }, { "llc", "2 link", "frame" },
+		{ "sll", "2 link", "frame" }, { "null", "2 link", "frame" },
+		{ "ppp", "2 link", "frame" }, { "pppoes", "2 link", "frame" },
+		{ "pppoed", "2 link", "frame" }, { "chdlc", "2 link", "frame" },
+		{ "fr", "2 link", "frame" }, { "tr", "2 link", "frame" },
+		{ "fddi", "2 link", "frame" }, { "arcnet", "2 link", "frame" },
+		{ "wlan", "2 link", "frame" }, { "ipnet", "2 link", "frame" },
+		{ "l2tp", "2 link", "frame" }, { "mpls", "2 link", "label" },
+		{ "arp", "2 link", "frame" }, { "nsh", "3 network", "packet" },
+		{ "ip", "3 network", "packet" }, { "ipv6", "3 network", "packet" },
+		{ "ipv6.hopopts", "3 network", "packet" },
 		{ "ipv6.dstopts", "3 network", "packet" },
 		{ "ipv6.routing", "3 network", "packet" },
-		{ "ipv6.fraghdr", "3 network", "packet" }, { "icmp", "3 network", "message" },
-		{ "icmpv6", "3 network", "message" }, { "igmp", "3 network", "message" },
-		{ "gre", "3 network", "packet" }, { "udp", "4 transport", "datagram" },
-		{ "tcp", "4 transport", "segment" } };
+		{ "ipv6.fraghdr", "3 network", "packet" }, { "ah", "3 network", "packet" },
+		{ "icmp", "3 network", "message" }, { "icmpv6", "3 network", "message" },
+		{ "igmp", "3 network", "message" }, { "gre", "3 network", "packet" },
+		{ "udp", "4 transport", "datagram" }, { "tcp", "4 transport", "segment" } };
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
 		if (!strcmp(rows[i].proto, proto)) {
 			*pdu = rows[i].pdu;

@@ -647,7 +647,10 @@ static void info(struct l4_dissect *d, uint16_t id, uint16_t f)
 {
 	const char *op = l4_value_name(opcodes, f >> 11 & 15);
 	col_clear(d);
-	col_str(d, op ? op : "Unknown operation");
+	if (op)
+		col_str(d, op);
+	else
+		col_fmt(d, "Unknown operation (%u)", f >> 11 & 15u);
 	if (f >> 15)
 		col_str(d, " response");
 	col_str(d, " 0x");

@@ -166,13 +166,13 @@ static void dissect_udp(struct l4_dissect *d, struct l4_view v)
 	if (len < 8) {
 		dis_expert(d, LENGTH_BAD);
 		if (cols(d))
-			col_fmt(d, " BAD UDP LENGTH %u < 8", len);
+			col_fmt(d, " [BAD UDP LENGTH %u < 8]", len);
 		return;
 	}
 	if (len > v.len && !d->fragment && !d->quoted) {
 		dis_expert(d, LENGTH_BAD);
 		if (cols(d))
-			col_fmt(d, " BAD UDP LENGTH %u > IP PAYLOAD LENGTH", len);
+			col_fmt(d, " [BAD UDP LENGTH %u > IP PAYLOAD LENGTH]", len);
 	}
 	if (cols(d)) {
 		col_str(d, " Len=");
