@@ -194,7 +194,7 @@ static void read_sockets(struct owners *o, uint64_t now_ms)
 		.states = PORTS_ALL_STATES,
 		.lport_max = 65535 };
 	const char *what;
-	struct ports_walk *w = ports_walk_start();
+	struct ports_walk *w = ports_walk_start(&o->table, NULL, 0);
 	ports_table_clear(&o->table);
 	(void)ports_diag_read(&o->table, &q, 0, &what);
 	if (!w || ports_walk_join(w, &o->table))

@@ -17,13 +17,12 @@ static void dissect_data(struct l4_dissect *d, struct l4_view v)
 		struct l4_item *title = &d->items[own];
 		title->v.p = v.p;
 		title->n = v.cap;
-		dis_text(d, title, "Data (%u bytes)", v.len);
+		dis_text(d, title, "Data (%u bytes)", v.cap);
 	}
 	dis_p(d, BYTES, v.p, v.cap);
 	struct l4_item *i = dis_u(d, LEN, NULL, 0, 0);
 	if (i)
-		i->v.i = v.len;
-	dis_has(d, v, v.len);
+		i->v.i = v.cap;
 }
 
 const struct l4_dissector l4_dis_data = {
