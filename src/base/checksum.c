@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/checksum_impl.h"
+#include "base/csum.h"
 
 /* Bytes below which setting up vectors does not pay; measured. A copy gains earlier than a sum. */
 #define SUM_LEAST  256
@@ -24,9 +25,7 @@ static inline uint64_t load64(const uint8_t *p)
 
 static inline uint32_t reduce(uint64_t s)
 {
-	s = (s & 0xffffffff) + (s >> 32);
-	s = (s & 0xffffffff) + (s >> 32);
-	return (uint32_t)s;
+	return l4_csum_fold64(s);
 }
 
 /* Sums len bytes, and copies them when dst is not NULL. */
@@ -88,30 +87,38 @@ static inline uint32_t scalar(uint8_t *dst, const uint8_t *p, size_t len, uint64
 }
 
 #if L4_CSUM_SIMD
-static uint64_t blocks(uint8_t *dst, const uint8_t *src, size_t len)
-{
-#if defined(__x86_64__)
-	return __builtin_cpu_supports("avx2") ? l4_csum_avx2(dst, src, len)
-					      : l4_csum_sse2(dst, src, len);
-#else
-	return l4_csum_neon(dst, src, len);
-#endif
-}
-
-static uint32_t bulk(uint8_t *dst, const uint8_t *src, size_t len, uint64_t s)
+static uint32_t in_blocks(uint8_t *dst, const uint8_t *src, size_t len, uint64_t s)
 {
 	while (len >= L4_CSUM_BLOCK) {
 		size_t n = len < L4_CSUM_BULK_MAX ? len : L4_CSUM_BULK_MAX;
 		n -= n % L4_CSUM_BLOCK;
-		s = reduce(s) + (uint64_t)reduce(blocks(dst, src, n));
+#if defined(__x86_64__)
+		s = reduce(s) + (uint64_t)reduce(l4_csum_sse2(dst, src, n));
+#else
+		s = reduce(s) + (uint64_t)reduce(l4_csum_neon(dst, src, n));
+#endif
 		src += n;
 		dst = dst ? dst + n : dst;
 		len -= n;
 	}
 	return scalar(dst, src, len, s);
 }
+
+/* len: a block or more. */
+static uint32_t bulk(uint8_t *dst, const uint8_t *src, size_t len, uint32_t s)
+{
+#if defined(__x86_64__)
+	if (__builtin_cpu_supports("avx2") && len <= L4_CSUM_BULK_MAX) {
+		size_t even = len & ~(size_t)1;
+		uint64_t sum = reduce(l4_csum_avx2(dst, src, even)) + (uint64_t)s;
+		return len == even ? reduce(sum)
+				   : scalar(dst ? dst + even : dst, src + even, 1, sum);
+	}
+#endif
+	return in_blocks(dst, src, len, s);
+}
 #else
-static uint32_t bulk(uint8_t *dst, const uint8_t *src, size_t len, uint64_t s)
+static uint32_t bulk(uint8_t *dst, const uint8_t *src, size_t len, uint32_t s)
 {
 	return scalar(dst, src, len, s);
 }
@@ -136,9 +143,7 @@ uint32_t l4_csum_add(uint32_t a, uint32_t b, size_t offset)
 
 uint16_t l4_csum_fold(uint32_t sum)
 {
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)~sum;
+	return (uint16_t)~l4_csum_fold32(sum);
 }
 
 uint32_t l4_csum_pseudo(

@@ -1,7 +1,9 @@
 /* The inner loops of the checksum, one per instruction set. Only checksum*.c include this.
  *
  * Each sums (and copies, when dst is not NULL) the first len bytes, len a multiple of
- * L4_CSUM_BLOCK, as 32-bit words in the machine's order, and returns a sum below 2^63. */
+ * L4_CSUM_BLOCK, as 32-bit words in the machine's order, and returns a sum below 2^63. The one for
+ * AVX2 takes any even len of a block or more; a rest of a block is then summed at another offset,
+ * which is even, so that what comes of it when folded to 16 bits is the same. */
 #ifndef L4_BASE_CHECKSUM_IMPL_H
 #define L4_BASE_CHECKSUM_IMPL_H
 

@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "base/csum.h"
 #include "base/cursor.h"
 
 /* Sums of one segment's headers without what differs from frame to frame. */
@@ -43,11 +44,7 @@ static uint64_t be16(uint32_t v)
 /* To 16 bits and complemented, as l4_csum_fold, of any sum that did not overflow. */
 static uint16_t fold(uint64_t s)
 {
-	s = (s & 0xffffffff) + (s >> 32);
-	s = (s & 0xffff) + (s >> 16 & 0xffff) + (s >> 32);
-	s = (s & 0xffff) + (s >> 16);
-	s = (s & 0xffff) + (s >> 16);
-	return (uint16_t)~s;
+	return (uint16_t)~l4_csum_fold32(l4_csum_fold64(s));
 }
 
 static void emit_ip4(struct l4_host *h, const struct l4_seg_out *o, uint8_t *b, struct tmpl *t)
@@ -130,9 +127,22 @@ struct cut {
 static uint32_t lend(
     struct l4_tx_frame *t, const struct l4_seg_out *o, struct cut *c, uint32_t len, bool sum)
 {
+	const struct l4_piece *p = &o->pieces[c->piece];
+	if (len && p->len - c->at >= len) { /* as it mostly is: one piece */
+		const uint8_t *data = (const uint8_t *)p->data + c->at;
+		t->pieces[1] = (struct l4_piece){ data, len };
+		t->f.n_pieces = 2;
+		uint32_t s = sum ? l4_sndbuf_sum(o->chunk[c->piece], data, len) : 0;
+		c->at += len;
+		if (c->at == p->len) {
+			c->piece++;
+			c->at = 0;
+		}
+		return s;
+	}
 	uint32_t done = 0, total = 0, n = 1;
 	while (done < len) {
-		const struct l4_piece *p = &o->pieces[c->piece];
+		p = &o->pieces[c->piece];
 		uint32_t take = (uint32_t)p->len - c->at;
 		if (take > len - done)
 			take = len - done;

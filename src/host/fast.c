@@ -14,6 +14,7 @@
 
 #include <string.h>
 
+#include "base/csum.h"
 #include "base/cursor.h"
 
 #define PIECES_MAX 8u
@@ -41,6 +42,8 @@ struct plain {
 	uint32_t len; /* payload bytes */
 	uint32_t tcp_len;
 	bool ts;
+	uint32_t n; /* pieces of payload */
+	struct l4_piece piece[PIECES_MAX];
 };
 
 /* The link header is ours; the IPv4 and TCP headers have nothing special and lie in one run. */
@@ -81,48 +84,16 @@ static bool is_plain(const struct l4_if *ifp, const struct l4_frame *f, struct p
 	return true;
 }
 
-/* Both checksums (RFC 1122 3.2.1.2, RFC 9293 3.1). */
-static bool sums_right(const struct l4_if *ifp, const struct l4_frame *f, const struct plain *k)
+/* Where the payload lies; false: not all of it is there. */
+static bool gather(const struct l4_frame *f, struct plain *k)
 {
-	const uint8_t *ip = k->tcp - L4_IP4_HDR_LEN, *t = k->tcp;
-	uint64_t addrs = (uint64_t)load32(ip + 12) + load32(ip + 16);
-	uint64_t s = addrs + load32(ip) + load32(ip + 4) + load32(ip + 8);
-	s = (s & 0xffffffff) + (s >> 32);
-	if (l4_csum_fold((uint32_t)((s & 0xffffffff) + (s >> 32))) != 0)
-		return false;
-	if (ifp->conf.caps.rx_csum && (f->off.csum_valid || f->off.needs_csum))
-		return true;
-	uint8_t tail[4] = { 0, L4_PROTO_TCP, 0, 0 };
-	l4_put_u16(tail + 2, (uint16_t)(k->tcp_len + k->len));
-	s = addrs + load32(tail);
-	for (uint32_t i = 0; i < k->tcp_len; i += 4)
-		s += load32(t + i);
-	uint32_t skip = k->off, done = 0;
-	for (uint32_t i = 0; i < f->n_pieces && done < k->len; i++) {
-		size_t n = f->pieces[i].len;
-		if (skip >= n) {
-			skip -= (uint32_t)n;
-			continue;
-		}
-		const uint8_t *p = (const uint8_t *)f->pieces[i].data + skip;
-		n -= skip;
+	uint32_t skip = k->off, left = k->len, i = 0;
+	k->n = 0;
+	if (skip == f->pieces[0].len) { /* as hosts make them */
 		skip = 0;
-		if (n > k->len - done)
-			n = k->len - done;
-		uint32_t part = l4_csum_partial(p, n, 0);
-		s += done & 1 ? l4_csum_add(0, part, 1) : part;
-		done += (uint32_t)n;
+		i = 1;
 	}
-	if (done != k->len)
-		return false;
-	s = (s & 0xffffffff) + (s >> 32);
-	return l4_csum_fold((uint32_t)((s & 0xffffffff) + (s >> 32))) == 0;
-}
-
-static void set_pieces(struct l4_gro_slot *g, const struct l4_frame *f, const struct plain *k)
-{
-	uint32_t skip = k->off, left = k->len;
-	for (uint32_t i = 0; left; i++) {
+	for (; left && i < f->n_pieces; i++) {
 		const uint8_t *p = f->pieces[i].data;
 		size_t n = f->pieces[i].len;
 		if (skip >= n) {
@@ -132,10 +103,53 @@ static void set_pieces(struct l4_gro_slot *g, const struct l4_frame *f, const st
 		n -= skip;
 		if (n > left)
 			n = left;
-		g->pieces[g->seg.n_pieces++] = (struct l4_piece){ p + skip, n };
+		k->piece[k->n++] = (struct l4_piece){ p + skip, n };
 		left -= (uint32_t)n;
 		skip = 0;
 	}
+	return !left;
+}
+
+/* The halves of eight bytes, as words to be summed. */
+static uint64_t words(const uint8_t *p)
+{
+	uint64_t v = load64(p);
+	return (v & 0xffffffff) + (v >> 32);
+}
+
+/* Whether it is the sum of a message with a right checksum. */
+static bool is_right(uint64_t s)
+{
+	return l4_csum_fold32(l4_csum_fold64(s)) == 0xffff;
+}
+
+/* Both checksums (RFC 1122 3.2.1.2, RFC 9293 3.1). */
+static bool sums_right(const struct l4_if *ifp, const struct l4_frame *f, const struct plain *k)
+{
+	const uint8_t *ip = k->tcp - L4_IP4_HDR_LEN, *t = k->tcp;
+	uint64_t addrs = words(ip + 12);
+	if (!is_right(addrs + words(ip) + load32(ip + 8)))
+		return false;
+	if (ifp->conf.caps.rx_csum && (f->off.csum_valid || f->off.needs_csum))
+		return true;
+	uint8_t tail[4] = { 0, L4_PROTO_TCP, 0, 0 };
+	l4_put_u16(tail + 2, (uint16_t)(k->tcp_len + k->len));
+	uint64_t s = addrs + load32(tail) + words(t) + words(t + 8) + load32(t + 16);
+	if (k->ts)
+		s += load32(t + 20) + words(t + 24);
+	uint32_t done = 0;
+	for (uint32_t i = 0; i < k->n; i++) {
+		uint32_t part = l4_csum_partial(k->piece[i].data, k->piece[i].len, 0);
+		s += done & 1 ? l4_csum_add(0, part, 1) : part;
+		done += (uint32_t)k->piece[i].len;
+	}
+	return is_right(s);
+}
+
+static void add_pieces(struct l4_gro_slot *g, const struct plain *k)
+{
+	for (uint32_t i = 0; i < k->n; i++)
+		g->pieces[g->seg.n_pieces++] = k->piece[i];
 }
 
 /* The segment for the stack. Options that are not there are left as they are: opts.present tells.
@@ -171,14 +185,14 @@ static void fill(struct l4_seg *s, const struct l4_tcp_flow *w, const struct pla
 }
 
 /* Whether the frame goes on where the slot's segment ends, and differs in nothing else. */
-static bool goes_on(const struct l4_gro_slot *g, const struct l4_frame *f, const struct plain *k)
+static bool goes_on(const struct l4_gro_slot *g, const struct plain *k)
 {
 	const struct l4_tcp_hdr *h = &g->seg.h;
 	const uint8_t *ip = k->tcp - L4_IP4_HDR_LEN, *t = k->tcp;
 	return !g->ends && l4_get_u32(t + 4) == g->next_seq && l4_get_u32(t + 8) == h->ack &&
 	       l4_get_u16(t + 14) == h->wnd && ip[1] == g->seg.tos && ip[8] == g->seg.ttl &&
 	       !((t[13] ^ h->flags) & ~(unsigned)L4_TCPF_PSH) && k->len <= g->seg_len &&
-	       g->seg.len + k->len <= LEN_MAX && g->seg.n_pieces + f->n_pieces <= L4_GRO_PIECES &&
+	       g->seg.len + k->len <= LEN_MAX && g->seg.n_pieces + k->n <= L4_GRO_PIECES &&
 	       h->opts.present == (k->ts ? L4_TCPO_TS : 0u) &&
 	       (!k->ts ||
 		   (l4_get_u32(t + 24) == h->opts.ts_val && l4_get_u32(t + 28) == h->opts.ts_ecr));
@@ -200,7 +214,7 @@ bool l4_rx_fast(struct l4_host *h, struct l4_if *ifp, const struct l4_frame *f, 
 	uint32_t ports = load32(key + 8);
 	struct l4_tcp_flow *w = &h->flow[l4_tcp_flow_index(addrs, ports)];
 	if (!w->c || w->addrs != addrs || w->ports != ports || w->gen != h->ip.gen ||
-	    w->ifindex != ifp->index || !sums_right(ifp, f, &k))
+	    w->ifindex != ifp->index || !gather(f, &k) || !sums_right(ifp, f, &k))
 		return false;
 	h->c.rx_frames++;
 	h->c.rx_bytes += f->len;
@@ -208,8 +222,8 @@ bool l4_rx_fast(struct l4_host *h, struct l4_if *ifp, const struct l4_frame *f, 
 	l4_time time = f->time && f->time <= now ? f->time : now;
 	struct l4_gro_slot *g = &h->gro[w->slot];
 	if (g->used) {
-		if (k.len && g->c == w->c && goes_on(g, f, &k)) {
-			set_pieces(g, f, &k);
+		if (k.len && g->c == w->c && goes_on(g, &k)) {
+			add_pieces(g, &k);
 			g->seg.len += k.len;
 			g->seg.n_segs++;
 			g->seg.h.flags |= k.tcp[13];
@@ -233,7 +247,7 @@ bool l4_rx_fast(struct l4_host *h, struct l4_if *ifp, const struct l4_frame *f, 
 	fill(&g->seg, w, &k, time);
 	g->seg.lent = h->lending;
 	g->seg.pieces = g->pieces;
-	set_pieces(g, f, &k);
+	add_pieces(g, &k);
 	g->seg.n_segs = segments(f, k.len);
 	g->c = w->c;
 	g->flow = w;

@@ -88,7 +88,7 @@ static uint32_t copy_summed(struct l4_tcp *c, struct l4_chunk *k, const uint8_t 
 
 uint32_t l4_sndbuf_sum(struct l4_chunk *k, const uint8_t *data, uint32_t len)
 {
-	if (!k->frag || !k->n_frag)
+	if (!k->n_frag) /* none are kept, or none yet */
 		return l4_csum_partial(data, len, 0);
 	uint32_t off = (uint32_t)(data - k->data), i = k->hint < k->n_frag ? k->hint : 0;
 	if (k->frag[i].off != off) {
