@@ -228,6 +228,22 @@ L4_EXPORT int l4_tcp_abort(struct l4_host *h, l4_ep ep, l4_time now);
 /* Disconnects but keeps the handle for another connect (RST as in abort). */
 L4_EXPORT int l4_tcp_disconnect(struct l4_host *h, l4_ep ep, l4_time now);
 
+/* Live upgrade and migration: takes the connection out of this host without a word to its peer, and
+ * writes to buf what another host needs to go on with it: state, options, what was negotiated and
+ * learned, the bytes not yet acknowledged and those not yet read. The record is independent of the
+ * machine. Returns its size in bytes. When that is more than cap, or buf is NULL, nothing was done:
+ * come again with more room. Possible from ESTABLISHED to LAST-ACK while the handle lives, else
+ * L4_ENOTCONN. Zero-copy memory is the caller's again. Frames already pulled may still leave. */
+L4_EXPORT int64_t l4_tcp_export(struct l4_host *h, l4_ep ep, void *buf, size_t cap, l4_time now);
+/* Takes up a connection from such a record of len bytes, which must come from somebody trusted: it
+ * is checked so that nothing breaks, not so that it is true. The host must have the local address
+ * (or be a forwarder). What was in flight counts as sent now; bytes beyond a gap are asked for
+ * again (RFC 2018 8). The events READABLE, WRITABLE and EOF tell what holds. Returns the handle,
+ * L4_EINVAL (no such record, or a damaged one), L4_EINUSE (a connection with these ends is here),
+ * L4_ENOADDR, L4_ENOROUTE, L4_ENOMEM. */
+L4_EXPORT l4_ep l4_tcp_import(
+    struct l4_host *h, const void *buf, size_t len, void *user, l4_time now);
+
 L4_EXPORT int l4_tcp_set(struct l4_host *h, l4_ep ep, int option, int64_t value, l4_time now);
 L4_EXPORT int l4_tcp_get(struct l4_host *h, l4_ep ep, int option, int64_t *value);
 L4_EXPORT int l4_tcp_set_congestion(struct l4_host *h, l4_ep ep, const char *name);

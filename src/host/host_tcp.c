@@ -169,6 +169,20 @@ int l4_tcp_info(struct l4_host *h, l4_ep ep, struct l4_tcp_info *out, l4_time no
 	return l4_tcps_info(h->tcp, ep, out, l4_host_enter(h, now));
 }
 
+int64_t l4_tcp_export(struct l4_host *h, l4_ep ep, void *buf, size_t cap, l4_time now)
+{
+	return l4_tcps_export(h->tcp, ep, buf, cap, l4_host_enter(h, now));
+}
+
+l4_ep l4_tcp_import(struct l4_host *h, const void *buf, size_t len, void *user, l4_time now)
+{
+	l4_ep ep = l4_tcps_import(h->tcp, buf, len, user, l4_host_enter(h, now));
+	if (ep <= 0 || l4_events_reserve(h, ep) == 0)
+		return ep;
+	l4_tcps_forget(h->tcp, ep);
+	return L4_ENOMEM;
+}
+
 void l4_tcp_counters(const struct l4_host *h, struct l4_tcp_counters *out)
 {
 	l4_tcps_counters(h->tcp, out);

@@ -206,6 +206,9 @@ int64_t l4_tcps_outq(struct l4_tcp_stack *ts, l4_ep ep);
 int64_t l4_tcps_outq_unsent(struct l4_tcp_stack *ts, l4_ep ep);
 int l4_tcps_at_mark(struct l4_tcp_stack *ts, l4_ep ep);
 int l4_tcps_info(struct l4_tcp_stack *ts, l4_ep ep, struct l4_tcp_info *out, l4_time now);
+int64_t l4_tcps_export(struct l4_tcp_stack *ts, l4_ep ep, void *buf, size_t cap, l4_time now);
+l4_ep l4_tcps_import(struct l4_tcp_stack *ts, const void *buf, size_t len, void *user, l4_time now);
+void l4_tcps_forget(struct l4_tcp_stack *ts, l4_ep ep); /* without a word to the peer */
 void l4_tcps_counters(const struct l4_tcp_stack *ts, struct l4_tcp_counters *out);
 /* Walks every invariant; 0 or L4_ESTATE with the first broken one in what. */
 int l4_tcp_stack_check(const struct l4_tcp_stack *ts, char *what, size_t cap);
