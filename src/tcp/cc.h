@@ -34,7 +34,9 @@ const struct l4_cc_ops *l4_cc_find(const char *name);
 extern const struct l4_cc_ops l4_cc_reno, l4_cc_cubic, l4_cc_bbr;
 
 /* Slow start (RFC 5681 3.1) by n acknowledged segments, up to ssthresh; returns how many of n are
- * left for congestion avoidance. */
+ * left for congestion avoidance. No bound L for one ACK (RFC 3465 2.2; RFC 9406 4.3 has 8 without
+ * pacing): a receiver that takes segments in batches acknowledges 45 at once, and would be held to
+ * a fifth of slow start; what an ACK lets go leaves in bursts of a millisecond (output.c). */
 uint32_t l4_cc_slow_start(struct l4_tcp *c, uint32_t n);
 /* cwnd += n / w: one segment for each w acknowledged (RFC 5681 3.1, RFC 3465). */
 void l4_cc_avoid(struct l4_tcp *c, uint32_t w, uint32_t n);

@@ -492,21 +492,33 @@ static void window_opened(struct l4_tcp *c, uint32_t taken, l4_time now)
 		l4_tcp_ack_now(c, L4_WHY_ACK_WINDOW);
 }
 
-/* How many of the bytes ready come before the urgent octet, which is skipped out of line. */
+/* How many of the bytes ready come before the urgent octet. Out of line it is skipped; in line a
+ * read ends before it, so that l4_tcp_at_mark can tell where it is, and the next begins with it. */
 static uint32_t until_urgent(struct l4_tcp *c)
 {
-	if (c->rcv_urg < 2 || c->opt_oobinline)
+	if (!c->rcv_urg || (c->rcv_urg < 2 && !c->opt_oobinline))
 		return c->rcv.ready;
 	uint32_t first = c->rcv_nxt - c->rcv.ready;
 	uint32_t off = c->rcv_up - 1 - first;
 	if (off >= c->rcv.ready)
 		return c->rcv.ready;
+	if (c->opt_oobinline)
+		return off ? off : c->rcv.ready;
 	if (off == 0) { /* at the mark: step over it */
 		l4_rcvbuf_drop(c, 1);
 		c->rcv_urg = c->rcv_urg == 3 ? 0 : c->rcv_urg;
 		return c->rcv.ready;
 	}
 	return off;
+}
+
+/* The user has taken n bytes. */
+static void taken(struct l4_tcp *c, uint32_t n, l4_time now)
+{
+	l4_rcvbuf_drop(c, n);
+	if (c->rcv_urg && c->opt_oobinline && l4_seq_geq(c->rcv_nxt - c->rcv.ready, c->rcv_up))
+		c->rcv_urg = 0; /* it was among them */
+	window_opened(c, n, now);
 }
 
 int64_t l4_tcps_recv(
@@ -536,8 +548,7 @@ int64_t l4_tcps_recv(
 		l4_rcvbuf_copy(c, buf, n);
 	if (flags & L4_RECV_PEEK)
 		return n;
-	l4_rcvbuf_drop(c, n);
-	window_opened(c, n, ts->now);
+	taken(c, n, ts->now);
 	return n;
 }
 
@@ -569,8 +580,7 @@ int l4_tcps_consume(struct l4_tcp_stack *ts, l4_ep ep, size_t n, l4_time now)
 		return L4_EBADF;
 	if (n > until_urgent(c))
 		return L4_EINVAL;
-	l4_rcvbuf_drop(c, (uint32_t)n);
-	window_opened(c, (uint32_t)n, ts->now);
+	taken(c, (uint32_t)n, ts->now);
 	return 0;
 }
 
