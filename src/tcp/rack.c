@@ -18,12 +18,15 @@ void l4_rack_on_delivered(struct l4_tcp *c, const struct l4_txseg *t, const stru
 		return;
 	l4_time rtt = a->now - t->xmit_time;
 	/* step 2: an ACK of a retransmission that came too early, or echoes an older timestamp, is
-	 * one of the original */
+	 * one of the original. What is SACKed echoes an older one in any case, that of the last
+	 * segment in order (RFC 7323 4.3): after a tail loss probe nothing would ever be found
+	 * lost. */
 	if (t->flags & L4_TX_EVER_RETX) {
 		if (c->min_rtt && rtt < c->min_rtt)
 			return;
 		const struct l4_tcp_opts *o = a->seg ? &a->seg->h.opts : NULL;
-		if (o && c->ts_ok && (o->present & L4_TCPO_TS) && o->ts_ecr &&
+		if (o && l4_seq_leq(t->seq + t->len, a->seg->h.ack) && c->ts_ok &&
+		    (o->present & L4_TCPO_TS) && o->ts_ecr &&
 		    (int32_t)(o->ts_ecr - l4_tcp_ts_now(c->ts, t->xmit_time) - c->ts_offset) < 0)
 			return;
 	}
