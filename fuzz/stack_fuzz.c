@@ -2,7 +2,8 @@
  * stack as a user would, or hand it a segment of a peer that knows the connection: ports are right,
  * sequence and acknowledgment numbers are near what was last sent, flags, options, payload and
  * window are the fuzzer's. So the state machine is reached: handshake, established, closing, every
- * timer. After each operation all invariants are walked. A raw frame can be handed in as well. */
+ * timer. After each operation all invariants are walked. A raw frame can be handed in as well, or
+ * an ICMP error about what we sent. */
 #include <layer4/host.h>
 #include <layer4/wire.h>
 
@@ -18,6 +19,7 @@ struct peer {
 	uint16_t port, our_port;
 	uint32_t seq, ack; /* what the peer sends next, and expects next */
 	uint32_t ts;       /* the last TSval seen from us */
+	uint32_t at;       /* where the last segment from us began */
 	bool seen;
 };
 
@@ -66,6 +68,7 @@ static void drain(struct fuzz *f)
 				if (t.flags & L4_TCPF_ACK)
 					p->seq = t.ack;
 				p->ts = t.opts.ts_val;
+				p->at = t.seq;
 				p->seen = true;
 			}
 		}
@@ -148,6 +151,45 @@ static void segment(struct fuzz *f)
 	l4_host_rx(f->h, f->ifx, &fr, 1, f->now);
 }
 
+/* An ICMP error about the last segment that went to a peer, mostly of the kinds that TCP hears. */
+static void icmp(struct fuzz *f)
+{
+	static const uint8_t codes[] = { 4, 4, 4, 0, 1, 2, 3, 5, 10, 13 };
+	uint8_t b[20 + 8 + 28] = { 0 }, *m = b + 20, *q = m + 8;
+	const struct peer *p = &f->peer[take(f, 1) % PEERS];
+	uint8_t kind = (uint8_t)take(f, 1);
+	uint32_t mtu = take(f, 2), seq = p->at + (kind & 64 ? take(f, 2) : 0);
+	m[0] = kind & 128 ? 11 : 3;
+	m[1] = kind & 128 ? kind & 1 : codes[(kind & 63) % sizeof codes];
+	m[6] = (uint8_t)(mtu >> 8);
+	m[7] = (uint8_t)mtu;
+	struct l4_ip4_hdr quoted = { .total_len = 1500,
+		.ttl = 60,
+		.df = true,
+		.proto = L4_PROTO_TCP,
+		.src = f->us,
+		.dst = f->them };
+	if (l4_ip4_emit(&quoted, q, 20) < 0)
+		return;
+	uint16_t sport = p->our_port ? p->our_port : 80;
+	const uint8_t ports[8] = { (uint8_t)(sport >> 8), (uint8_t)sport, (uint8_t)(p->port >> 8),
+		(uint8_t)p->port, (uint8_t)(seq >> 24), (uint8_t)(seq >> 16), (uint8_t)(seq >> 8),
+		(uint8_t)seq };
+	memcpy(q + 20, ports, 8);
+	uint16_t c = l4_icmp_csum(m, 36);
+	memcpy(m + 2, &c, 2);
+	struct l4_ip4_hdr ip = { .total_len = sizeof b,
+		.ttl = 64,
+		.proto = L4_PROTO_ICMP,
+		.src = f->them,
+		.dst = f->us };
+	if (l4_ip4_emit(&ip, b, 20) < 0)
+		return;
+	struct l4_piece piece = { b, sizeof b };
+	struct l4_frame fr = { .pieces = &piece, .n_pieces = 1, .len = sizeof b, .time = f->now };
+	l4_host_rx(f->h, f->ifx, &fr, 1, f->now);
+}
+
 static void raw(struct fuzz *f)
 {
 	size_t n = take(f, 1);
@@ -166,6 +208,33 @@ static void raw(struct fuzz *f)
 	free(copy);
 }
 
+/* Everything that can be asked of an endpoint. */
+static void ask(struct fuzz *f, l4_ep ep)
+{
+	struct l4_tcp_info info;
+	struct l4_endpoint at;
+	int64_t v;
+	l4_tcp_info(f->h, ep, &info, f->now);
+	l4_tcp_ready(f->h, ep);
+	l4_tcp_state(f->h, ep);
+	l4_tcp_error(f->h, ep);
+	l4_tcp_inq(f->h, ep);
+	l4_tcp_outq(f->h, ep);
+	l4_tcp_outq_unsent(f->h, ep);
+	l4_tcp_at_mark(f->h, ep);
+	l4_tcp_local(f->h, ep, &at);
+	l4_tcp_remote(f->h, ep, &at);
+	l4_tcp_get_congestion(f->h, ep);
+	for (int o = 0; o <= L4_TCPOPT_COUNT; o++)
+		l4_tcp_get(f->h, ep, o, &v);
+}
+
+static void on_trace(void *ctx, const struct l4_trace_event *e)
+{
+	(void)ctx;
+	(void)e;
+}
+
 static void call(struct fuzz *f)
 {
 	static uint8_t buf[70000];
@@ -173,7 +242,8 @@ static void call(struct fuzz *f)
 	l4_ep *ep = &f->ep[take(f, 1) % 6];
 	struct l4_endpoint to = { .addr = f->them, .port = f->peer[0].port };
 	struct l4_piece pc[2];
-	struct l4_tcp_info info;
+	uint32_t n;
+	int flags, option;
 	int64_t v;
 	switch (what % 16) {
 	case 0:
@@ -185,11 +255,15 @@ static void call(struct fuzz *f)
 		break;
 	case 1:
 	case 2:
-		l4_tcp_send(f->h, *ep, buf, take(f, 2), (int)take(f, 1) & 7, f->now);
+		n = take(f, 2);
+		flags = (int)take(f, 1) & 7;
+		l4_tcp_send(f->h, *ep, buf, n, flags, f->now);
 		break;
 	case 3:
 	case 4:
-		l4_tcp_recv(f->h, *ep, buf, take(f, 2), (int)take(f, 1) & (16 | 32 | 64), f->now);
+		n = take(f, 2);
+		flags = (int)take(f, 1) & (16 | 32 | 64);
+		l4_tcp_recv(f->h, *ep, buf, n, flags, f->now);
 		break;
 	case 5:
 		l4_tcp_shutdown(f->h, *ep, f->now);
@@ -205,16 +279,16 @@ static void call(struct fuzz *f)
 		break;
 	case 8:
 		v = (int16_t)take(f, 2);
-		l4_tcp_set(f->h, *ep, (int)take(f, 1) % (L4_TCPOPT_COUNT + 1),
-		    v * (take(f, 1) & 1 ? (int64_t)L4_MSEC : 1), f->now);
+		option = (int)take(f, 1) % (L4_TCPOPT_COUNT + 1);
+		v *= take(f, 1) & 1 ? (int64_t)L4_MSEC : 1;
+		l4_tcp_set(f->h, *ep, option, v, f->now);
 		break;
 	case 9:
 		if (l4_tcp_peek(f->h, *ep, pc) > 0)
 			l4_tcp_consume(f->h, *ep, take(f, 1) % (pc[0].len + 1), f->now);
 		break;
 	case 10:
-		l4_tcp_info(f->h, *ep, &info, f->now);
-		l4_tcp_ready(f->h, *ep);
+		ask(f, *ep);
 		break;
 	case 11:
 		l4_tcp_disconnect(f->h, *ep, f->now);
@@ -226,10 +300,16 @@ static void call(struct fuzz *f)
 		l4_tcp_set_congestion(f->h, *ep, take(f, 1) & 1 ? "bbr" : "reno");
 		break;
 	case 14:
-		l4_tcp_send_zc(f->h, *ep, buf, take(f, 2), 0, take(f, 1), f->now);
+		n = take(f, 2);
+		l4_tcp_send_zc(f->h, *ep, buf, n, 0, take(f, 1), f->now);
 		break;
 	case 15:
-		l4_tcp_sendto(f->h, *ep, &to, buf, take(f, 1), 0, f->now);
+		n = take(f, 1);
+		if (!*ep && (n & 1))
+			*ep = l4_tcp_new(f->h, NULL);
+		if (*ep < 0)
+			*ep = 0;
+		l4_tcp_sendto(f->h, *ep, &to, buf, n, n & 1 ? L4_SEND_FASTOPEN : 0, f->now);
 		break;
 	}
 }
@@ -249,7 +329,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	c.tcp.rack = !(mode & 64);
 	c.limits.buffer_bytes = mode & 128 ? 100000 : 8 << 20;
 	c.limits.connections = 6;
-	c.limits.half_open = 2;
+	if (mode & 1)
+		c.trace = (struct l4_trace_sink){ .event = on_trace };
+	c.limits.half_open = mode & 128 ? 1 : 2; /* one: the other peer gets a SYN cookie */
 	c.limits.time_wait = 2;
 	if (l4_host_new(&f.h, &c) < 0)
 		return 0;
@@ -294,7 +376,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			l4_host_tick(f.h, f.now);
 			break;
 		case 7:
-			raw(&f);
+			if (op & 64)
+				icmp(&f);
+			else
+				raw(&f);
 			break;
 		}
 		drain(&f);

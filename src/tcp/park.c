@@ -15,7 +15,11 @@
  * L4_EBADF; some are kept in reserve so that this needs more than bad luck. */
 #include "tcp/conn.h"
 
-#define PARK_LIVE  1024u /* connections that are let stand whole */
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+#define PARK_LIVE 1u
+#else
+#define PARK_LIVE 1024u /* connections that are let stand whole */
+#endif
 #define RESERVE    64u
 #define LINE_WORDS 16u
 #define LINES      ((sizeof(struct l4_tcp) + 63) / 64)
