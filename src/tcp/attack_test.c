@@ -403,7 +403,14 @@ static void tcps_10_urgent_never_moves_the_stream(void **state)
 			.wnd = 60000,
 			.urg = (uint16_t)up };
 		inject(&r, &t, 10);
-		assert_int_equal(l4_tcp_recv(r.h, r.ep, b, sizeof b, 0, r.now), 10);
+		uint32_t n = 0;
+		for (int reads = 0; n < 10; reads++) { /* in two, where the mark is among them */
+			assert_true(reads < 2);
+			int64_t k = l4_tcp_recv(r.h, r.ep, b + n, sizeof b - n, 0, r.now);
+			assert_true(k > 0);
+			n += (uint32_t)k;
+		}
+		assert_int_equal(n, 10);
 		for (uint32_t i = 0; i < 10; i++)
 			assert_int_equal(b[i], (uint8_t)(r.irs + next + i));
 		next += 10;

@@ -363,7 +363,8 @@ static void rack_window_grows_by_dsacks(void **state)
 }
 
 /* What an ACK says of a segment that was sent twice counts only if it can be the second's: not
- * sooner than the least round trip, and not with an older timestamp.
+ * sooner than the least round trip, and not with an older timestamp where the ACK is cumulative: a
+ * SACK always echoes that of the last segment in order.
  * Proves: 8985-6.2-2 */
 static void rack_distrusts_early_acks(void **state)
 {
@@ -371,14 +372,16 @@ static void rack_distrusts_early_acks(void **state)
 		bool again;
 		unsigned after_ms;
 		int echo; /* -1: of before the retransmission, 0: none, 1: of it */
-		bool counts;
+		bool counts, sack;
 	} row[] = {
-		{ false, 5, 0, true },
-		{ true, 5, 0, false },
-		{ true, 5, 1, false },
-		{ true, 30, 0, true },
-		{ true, 30, 1, true },
-		{ true, 30, -1, false },
+		{ false, 5, 0, true, false },
+		{ true, 5, 0, false, false },
+		{ true, 5, 1, false, false },
+		{ true, 30, 0, true, false },
+		{ true, 30, 1, true, false },
+		{ true, 30, -1, false, false },
+		{ true, 30, -1, true, true },
+		{ true, 5, -1, false, true },
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
@@ -393,6 +396,7 @@ static void rack_distrusts_early_acks(void **state)
 			.flags = row[i].again ? L4_TX_EVER_RETX : 0 };
 		struct l4_seg s = { .h.opts.present = row[i].echo ? L4_TCPO_TS : 0 };
 		s.h.opts.ts_ecr = l4_tcp_ts_now(&b.ts, b.now) + 77 - (row[i].echo < 0 ? 50u : 0u);
+		s.h.ack = row[i].sack ? 1000 : 2000;
 		struct l4_ack a = { .seg = &s, .now = b.now + row[i].after_ms * L4_MSEC };
 		l4_rack_on_delivered(&b.c, &t, &a);
 		if (b.c.rack.advanced != row[i].counts)
