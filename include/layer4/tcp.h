@@ -57,9 +57,11 @@ struct l4_tcp_config {
 	bool timestamps;     /* RFC 7323; default on */
 	bool window_scaling; /* RFC 7323; default on */
 	uint8_t ecn; /* 0 off, 1 ask and accept, 2 accept (default), 3 AccECN ask and accept,
-		      * 4 AccECN accept only */
-	bool
-	    accecn_option; /* RFC 9768 3.2.3: byte counters on SYN-ACKs and pure ACKs; default on */
+		      * 4 AccECN accept only, 5 AccECN accept, RFC 3168 ask */
+	uint8_t
+	    accecn_option; /* RFC 9768 3.2.3, byte counters: 0 none; 1, the default: on SYN-ACKs,
+			    * and on ACKs when they have changed; 2, Linux's way: on all that
+			    * has room once the peer's was seen, and ACKs are ECT(0) too */
 	/* RFC 7413, L4_FASTOPEN_*; default 0 */
 	uint16_t fastopen;
 	/* fastopen_key: 16 bytes that every server of one address shares so that each takes the

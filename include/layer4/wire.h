@@ -279,8 +279,8 @@ L4_EXPORT int l4_tcp_opts_parse(struct l4_tcp_opts *out, const void *data, size_
  * fit. syn says whether the options of a SYN are written. */
 L4_EXPORT int l4_tcp_opts_len(const struct l4_tcp_opts *in, bool syn);
 /* Writes the header with its options in the order that Linux uses: SYN: mss, sack-permitted, ts,
- * nop, wscale (sack-permitted or ts alone each led by nop, nop); then uto, fast open, AccECN.
- * Else: nop, nop, ts, nop, nop, sack, AccECN, uto, padded with nop. MSS, WSCALE, SACK_PERM and fast
+ * AccECN, nop, wscale (sack-permitted or ts alone each led by nop, nop); then fast open, uto.
+ * Else: nop, nop, ts, AccECN, nop, nop, sack, uto, padded with nop. MSS, WSCALE, SACK_PERM and fast
  * open are written on SYN only, SACK only without. With L4_TCPO_BSD_LAYOUT a SYN has mss, nop,
  * wscale, sack-permitted, ts, the rest, and zeros at the end. The checksum field is zero. */
 L4_EXPORT int l4_tcp_emit(const struct l4_tcp_hdr *in, void *buf, size_t cap);

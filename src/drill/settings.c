@@ -28,7 +28,7 @@ static const struct row rows[] = {
 	/* Linux, without net.ipv4. */
 	{ "tcp_sack", K_BOOL, AT(sack), 0 },
 	{ "tcp_dsack", K_BOOL, AT(dsack), 0 },
-	{ "tcp_ecn_option", K_BOOL, AT(accecn_option), 0 },
+	{ "tcp_ecn_option", K_U8, AT(accecn_option), 0 },
 	{ "tcp_timestamps", K_BOOL, AT(timestamps), 0 },
 	{ "tcp_window_scaling", K_BOOL, AT(window_scaling), 0 },
 	{ "tcp_rfc1337", K_BOOL, AT(rfc1337), 0 },
@@ -184,7 +184,7 @@ static int set_ecn(struct l4_tcp_config *c, const char *name, const char *value)
 		name, "ecn.enable")) /* FreeBSD: 1 both ways, 2 when asked, 3 AccECN, 4 accept */
 		c->ecn = v <= 4 ? (uint8_t)v : 1;
 	else
-		c->ecn = v == 5 ? 4 : v > 5 ? 0 : (uint8_t)v;
+		c->ecn = v == 5 ? 4 : v == 4 ? 5 : v > 5 ? 0 : (uint8_t)v; /* Linux's numbers */
 	return 1;
 }
 

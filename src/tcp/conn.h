@@ -444,6 +444,7 @@ struct l4_tcp {
 	uint32_t snd_ce_bytes, snd_e0_bytes, snd_e1_bytes;
 	bool accecn_fail;     /* feedback proved wrong: no ECT from now on */
 	bool accecn_shake;    /* the next pure ACK completes the handshake and tells syn_ect */
+	bool accecn_seen;     /* the peer sent its byte counters */
 	uint8_t rcv_ce_told;  /* r.cep modulo 8 in the last segment out */
 	uint32_t accecn_told; /* sum of the byte counters when an option last told them */
 

@@ -127,10 +127,12 @@ void l4_ecn_on_ack(struct l4_tcp *c, const struct l4_seg *s, struct l4_ack *a)
 	bool reduce = false;
 	if (c->accecn_ok) {
 		uint32_t ce_bytes = 0;
-		bool has_bytes = option_in(c, &s->h.opts, &ce_bytes);
+		bool progress = a->delivered || a->acked_bytes; /* else nothing can have grown */
+		bool has_bytes = progress && option_in(c, &s->h.opts, &ce_bytes);
+		c->accecn_seen =
+		    c->accecn_seen || (s->h.opts.present & (L4_TCPO_ACCECN0 | L4_TCPO_ACCECN1));
 		uint32_t d = marks(c, a, ace_of(s->h.flags), has_bytes, ce_bytes);
-		/* without new ACKs it cannot have grown */
-		if (d && (a->delivered || a->acked_bytes) && !c->accecn_fail) {
+		if (d && progress && !c->accecn_fail) {
 			c->snd_cep += d;
 			c->delivered_ce += d;
 			a->ce = d;
@@ -175,10 +177,11 @@ uint16_t l4_ecn_flags(struct l4_tcp *c, bool data, bool retx)
 	return f;
 }
 
-/* RFC 3168 6.1.5: new data only is ECT. */
+/* RFC 3168 6.1.5: new data only is ECT, unless the kernel's way is asked for. */
 uint8_t l4_ecn_codepoint(const struct l4_tcp *c, bool new_data)
 {
-	return c->ecn_ok && new_data && !c->accecn_fail ? ECT0 : 0;
+	bool all = c->accecn_ok && c->ts->cfg.accecn_option >= 2;
+	return c->ecn_ok && (new_data || all) && !c->accecn_fail ? ECT0 : 0;
 }
 
 /* RFC 9768 3.2.3.3: the byte counters, on a pure ACK whenever one of them has changed, as many of
@@ -186,14 +189,17 @@ uint8_t l4_ecn_codepoint(const struct l4_tcp *c, bool new_data)
 void l4_ecn_option_out(struct l4_tcp *c, struct l4_tcp_opts *o)
 {
 	uint32_t sum = c->rcv_e0_bytes + c->rcv_ce_bytes + c->rcv_e1_bytes;
-	int used = l4_tcp_opts_len(o, false), room = 40 - used;
-	if (!c->accecn_ok || !c->ts->cfg.accecn_option || sum == c->accecn_told || used < 0 ||
-	    room < 8)
+	uint8_t how = c->ts->cfg.accecn_option;
+	if (!c->accecn_ok || !how || (how >= 2 ? !c->accecn_seen : sum == c->accecn_told))
 		return;
-	o->present |= L4_TCPO_ACCECN0;
-	o->accecn_n = room >= 12 ? 3 : 2;
-	o->accecn[0] = c->rcv_e0_bytes & 0xffffff;
+	int used = l4_tcp_opts_len(o, false), room = 40 - used;
+	if (used < 0 || room < 8)
+		return;
+	bool all = room >= 12; /* the counters that hold less news go first */
+	o->present |= all ? L4_TCPO_ACCECN1 : L4_TCPO_ACCECN0;
+	o->accecn_n = all ? 3 : 2;
+	o->accecn[all ? 2 : 0] = c->rcv_e0_bytes & 0xffffff;
 	o->accecn[1] = c->rcv_ce_bytes & 0xffffff;
-	o->accecn[2] = c->rcv_e1_bytes & 0xffffff;
+	o->accecn[all ? 0 : 2] = c->rcv_e1_bytes & 0xffffff;
 	c->accecn_told = sum;
 }

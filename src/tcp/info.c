@@ -102,11 +102,11 @@ int l4_tcps_info(struct l4_tcp_stack *ts, l4_ep ep, struct l4_tcp_info *o, l4_ti
 	o->total_rto_recoveries = (uint16_t)c->total_rto_recoveries;
 	o->total_rto_time = (uint32_t)(c->rto_time / L4_MSEC);
 	o->received_ce = c->rcv_ce;
-	o->delivered_e1_bytes = c->snd_e1_bytes;
-	o->delivered_e0_bytes = c->snd_e0_bytes;
+	o->delivered_e1_bytes = c->snd_e1_bytes - c->accecn_ok; /* they start at 1 */
+	o->delivered_e0_bytes = c->snd_e0_bytes - c->accecn_ok;
 	o->delivered_ce_bytes = c->snd_ce_bytes;
-	o->received_e1_bytes = c->rcv_e1_bytes;
-	o->received_e0_bytes = c->rcv_e0_bytes;
+	o->received_e1_bytes = c->rcv_e1_bytes - c->accecn_ok;
+	o->received_e0_bytes = c->rcv_e0_bytes - c->accecn_ok;
 	o->received_ce_bytes = c->rcv_ce_bytes;
 	o->cwnd_bytes = (uint64_t)c->cwnd * c->snd_mss;
 	o->ssthresh_bytes =

@@ -206,7 +206,9 @@ static void in_syn_sent(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 	uint8_t ecn = c->ts->cfg.ecn;
 	bool acc =
 	    ecn == 3 && f != L4_TCPF_ECE && f != 0 && f != (L4_TCPF_ECE | L4_TCPF_CWR | L4_TCPF_AE);
-	l4_ecn_negotiated(c, (ecn == 1 || ecn == 3) && f == L4_TCPF_ECE, acc, s->tos & 3);
+	l4_ecn_negotiated(
+	    c, (ecn == 1 || ecn == 3 || ecn == 5) && f == L4_TCPF_ECE, acc, s->tos & 3);
+	c->accecn_seen = acc && (h->opts.present & (L4_TCPO_ACCECN0 | L4_TCPO_ACCECN1));
 	syn_rtt(c, s);
 	if (c->fo_request && c->fo_ask != L4_FO_ASK_NONE)
 		l4_fo_learn(c, &h->opts, h->ack, now);

@@ -109,20 +109,23 @@ void l4_tcp_send_synack(struct l4_tcp *l, const struct l4_tcp_req *r, unsigned w
 		o.h.opts.fo_len = fo->fo_len;
 		memcpy(o.h.opts.fo_cookie, fo->fo_cookie, fo->fo_len);
 	}
-	if (r->accecn && ts->cfg.accecn_option && !r->retries) { /* RFC 9768 3.2.3.2.1 */
+	/* RFC 9768 3.2.3.2.1 and 2: not with a SYN-ACK that goes again */
+	if (r->accecn && ts->cfg.accecn_option && !r->retries && why != L4_WHY_SYNACK_RTX) {
 		int used = l4_tcp_opts_len(&o.h.opts, true);
 		if (used > 0 && used <= 28) {
-			o.h.opts.present |= L4_TCPO_ACCECN0;
+			o.h.opts.present |= L4_TCPO_ACCECN1;
 			o.h.opts.accecn_n = 3;
 			o.h.opts.accecn[0] = o.h.opts.accecn[2] = 1;
 		}
 	}
-	if (r->accecn) /* RFC 9768 3.1.2: echoes how the SYN's IP header arrived */
+	/* RFC 9768 3.1.2: echoes how the SYN's IP header arrived; 3.2.3.2.2: from the second
+	 * retransmission on without, lest somebody drops such flags */
+	if (r->accecn && r->retries < 2)
 		o.h.flags |= r->ecn_syn_ect == 0   ? L4_TCPF_CWR
 			     : r->ecn_syn_ect == 1 ? L4_TCPF_CWR | L4_TCPF_ECE
 			     : r->ecn_syn_ect == 2 ? L4_TCPF_AE
 						   : L4_TCPF_AE | L4_TCPF_CWR;
-	else if (r->ecn_ok)
+	else if (r->ecn_ok && !r->accecn)
 		o.h.flags |= L4_TCPF_ECE;
 	ts->ctr.out_segs++;
 	if (r->retries)

@@ -15,7 +15,7 @@ void l4_tcp_config_init(struct l4_tcp_config *c)
 		.slow_start_after_idle = true,
 		.moderate_rcvbuf = true,
 		.mtu_probing = true,
-		.accecn_option = true,
+		.accecn_option = 1,
 		.frto = true,
 		.early_tlp = true,
 		.rack = true,

@@ -252,7 +252,7 @@ static int pull_syn(struct l4_tcp *c, struct l4_seg_out *o, l4_time now)
 			       (cfg->window_scaling && !plain ? L4_TCPO_WSCALE : 0);
 		/* RFC 3168 6.1.1.1: after a loss the SYN may go without; RFC 9768 3.1.4 */
 		if (c->syn_retries < 2) {
-			if (cfg->ecn == 1)
+			if (cfg->ecn == 1 || cfg->ecn == 5)
 				o->h.flags |= L4_TCPF_ECE | L4_TCPF_CWR;
 			else if (cfg->ecn == 3)
 				o->h.flags |= L4_TCPF_ECE | L4_TCPF_CWR | L4_TCPF_AE;
@@ -530,6 +530,7 @@ static int pull_new(struct l4_tcp *c, struct l4_seg_out *o, uint32_t max, l4_tim
 		l4_sb_at(&c->sb, c->sb.n - 1)->flags |= L4_TX_FIN;
 		fill(c, o, c->snd_nxt, L4_TCPF_FIN, now);
 		o->h.flags |= l4_ecn_flags(c, false, false);
+		o->tos |= l4_ecn_codepoint(c, false);
 		fill_sack(c, o);
 		o->why.code = L4_WHY_FIN;
 		c->snd_nxt++;
@@ -639,6 +640,8 @@ static int pull_new(struct l4_tcp *c, struct l4_seg_out *o, uint32_t max, l4_tim
 	}
 	o->h.flags |= l4_ecn_flags(c, true, false);
 	o->tos |= l4_ecn_codepoint(c, true);
+	if (c->accecn_ok && c->ts->cfg.accecn_option >= 2 && len + 12 <= c->snd_mss)
+		l4_ecn_option_out(c, &o->h.opts);
 	l4_sb_push_run(c, c->snd_nxt, len, mss, fin, now);
 	if (fin)
 		c->fin_sent = true;
@@ -729,6 +732,7 @@ static int pull_ack(struct l4_tcp *c, struct l4_seg_out *o, l4_time now)
 	fill(c, o, seq, 0, now);
 	fill_sack(c, o);
 	o->h.flags |= l4_ecn_flags(c, false, false);
+	o->tos |= l4_ecn_codepoint(c, false);
 	l4_ecn_option_out(c, &o->h.opts);
 	if (c->ts->cfg.bsd_ways && c->state == L4_TCP_CLOSING &&
 	    c->ack_why.code == L4_WHY_ACK_FIN) {

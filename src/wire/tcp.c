@@ -231,6 +231,19 @@ static void emit_syn_bsd(struct l4_wr *w, const struct l4_tcp_opts *o)
 	}
 }
 
+/* Behind the timestamps, filled up to a word. */
+static void emit_accecn(struct l4_wr *w, const struct l4_tcp_opts *o)
+{
+	if (!(o->present & (L4_TCPO_ACCECN0 | L4_TCPO_ACCECN1)))
+		return;
+	l4_wr_u8(w, o->present & L4_TCPO_ACCECN0 ? K_ACCECN0 : K_ACCECN1);
+	l4_wr_u8(w, (uint8_t)(2 + 3 * o->accecn_n));
+	for (unsigned i = 0; i < o->accecn_n; i++)
+		l4_wr_u24(w, o->accecn[i]);
+	while (l4_wr_ok(w) && l4_wr_len(w) % 4 != 0)
+		l4_wr_u8(w, K_NOP);
+}
+
 /* MSS, SACK-permitted and TS sharing a word, window scale: as Linux lays them out. */
 static void emit_syn(struct l4_wr *w, const struct l4_tcp_opts *o)
 {
@@ -250,9 +263,10 @@ static void emit_syn(struct l4_wr *w, const struct l4_tcp_opts *o)
 		else
 			emit_head(w, K_NOP, K_NOP, K_TS, 10);
 		emit_ts(w, o);
-	} else if (sack_perm) {
-		emit_head(w, K_NOP, K_NOP, K_SACK_PERM, 2);
 	}
+	emit_accecn(w, o);
+	if (sack_perm && !(o->present & L4_TCPO_TS))
+		emit_head(w, K_NOP, K_NOP, K_SACK_PERM, 2);
 	if (o->present & L4_TCPO_WSCALE) {
 		emit_head(w, K_NOP, K_WSCALE, 3, o->wscale);
 	}
@@ -275,12 +289,6 @@ static void emit_fastopen(struct l4_wr *w, const struct l4_tcp_opts *o)
 
 static void emit_rest(struct l4_wr *w, const struct l4_tcp_opts *o)
 {
-	if (o->present & (L4_TCPO_ACCECN0 | L4_TCPO_ACCECN1)) {
-		l4_wr_u8(w, o->present & L4_TCPO_ACCECN0 ? K_ACCECN0 : K_ACCECN1);
-		l4_wr_u8(w, (uint8_t)(2 + 3 * o->accecn_n));
-		for (unsigned i = 0; i < o->accecn_n; i++)
-			l4_wr_u24(w, o->accecn[i]);
-	}
 	if (o->present & L4_TCPO_UTO) {
 		l4_wr_u8(w, K_UTO);
 		l4_wr_u8(w, 4);
@@ -303,6 +311,7 @@ static int emit_opts(const struct l4_tcp_opts *o, bool syn, uint8_t *buf)
 			emit_head(&w, K_NOP, K_NOP, K_TS, 10);
 			emit_ts(&w, o);
 		}
+		emit_accecn(&w, o);
 		if ((o->present & L4_TCPO_SACK) && o->sack_n) {
 			emit_head(&w, K_NOP, K_NOP, K_SACK, 2 + 8u * o->sack_n);
 			for (unsigned i = 0; i < o->sack_n; i++) {
