@@ -103,10 +103,12 @@ struct l4_tcp_config {
 	l4_time fin_timeout; /* FIN-WAIT-2 of an orphan; default 60 s */
 	l4_time keepalive_time, keepalive_interval; /* default 2 h and 75 s */
 	uint32_t keepalive_probes;                  /* default 9 */
-	bool secure_rst;  /* RFC 5961 3.2: only a RST at RCV.NXT resets, others in the window get a
-			   * challenge ACK; off: RFC 793's way, any in the window; default on */
-	bool secure_syn;  /* RFC 5961 4.2: a SYN gets a challenge ACK; off: one in the window
-			   * resets, as RFC 793 had it; default on */
+	bool secure_rst; /* RFC 5961 3.2: only a RST at RCV.NXT resets, others in the window get a
+			  * challenge ACK; off: RFC 793's way, any in the window; default on */
+	bool secure_syn; /* RFC 5961 4.2: a SYN gets a challenge ACK; off: one in the window
+			  * resets, as RFC 793 had it; default on */
+	bool tolerate_missing_ts; /* segments without the timestamp that was agreed on are taken;
+				   * default off, RFC 7323 3.2: dropped */
 	bool drop_synfin; /* a SYN with FIN is dropped; off: its FIN is passed over; default on */
 	bool bsd_ways;    /* where no RFC rules, do as the BSDs: order of a SYN's options, receive
 			   * buffer rounded up to whole segments; default off: as Linux */

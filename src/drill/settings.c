@@ -63,6 +63,8 @@ static const struct row rows[] = {
 	/* FreeBSD, without net.inet.tcp. */
 	{ "insecure_rst", K_NOT, AT(secure_rst), 0 },
 	{ "insecure_syn", K_NOT, AT(secure_syn), 0 },
+	{ "tolerate_missing_ts", K_BOOL, AT(tolerate_missing_ts), 0 },
+	{ "l4.tolerate_missing_ts", K_BOOL, AT(tolerate_missing_ts), 0 },
 	{ "drop_synfin", K_BOOL, AT(drop_synfin), 0 },
 	{ "sack.enable", K_BOOL, AT(sack), 0 },
 	{ "recvspace", K_SIZE, AT(rcvbuf_default), 0 },
@@ -508,7 +510,7 @@ static void read_script(struct reader *r, const char *word, const char *base)
 /* One command: words up to ';', '&', '|' or the end of the line, quotes resolved. */
 static const char *read_simple(struct reader *r, const char *p, const char *base)
 {
-	char echo[200] = "";
+	char echo[200] = "", last[16] = "";
 	bool is_echo = false, to_file = false;
 	for (int index = 0;; index++) {
 		while (*p == ' ' || *p == '\t' || (*p == '\\' && p[1] == '\n'))
@@ -533,6 +535,10 @@ static const char *read_simple(struct reader *r, const char *p, const char *base
 		word[n] = '\0';
 		if (index == 0)
 			is_echo = !strcmp(word, "echo");
+		if (!strcmp(last, "initcwnd") &&
+		    l4_settings_set(r->s, "l4.initial_window", word) > 0)
+			r->count++;
+		snprintf(last, sizeof(last), "%.15s", word);
 		char *path = word + strspn(word, ">");
 		if (is_echo && to_file && !strncmp(word, "/proc/sys/", 10)) {
 			char set[512 + 200];

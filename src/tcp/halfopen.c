@@ -189,7 +189,8 @@ void l4_tcp_req_input(struct l4_tcp_stack *ts, uint32_t i, const struct l4_seg *
 		l4_tcp_drop(ts, l, L4_DROP_TCP_PAWS, s);
 		return;
 	}
-	if (!rst && r->ts_ok && !(h->opts.present & L4_TCPO_TS) && !(h->flags & L4_TCPF_SYN)) {
+	if (!rst && r->ts_ok && !(h->opts.present & L4_TCPO_TS) && !(h->flags & L4_TCPF_SYN) &&
+	    !ts->cfg.tolerate_missing_ts) {
 		l4_tcp_drop(ts, l, L4_DROP_TCP_NO_TS, s); /* RFC 7323 3.2 */
 		return;
 	}

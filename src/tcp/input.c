@@ -220,7 +220,9 @@ static void in_syn_sent(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 		c->syn_data_acked = h->ack == c->snd_nxt;
 		l4_sb_ack(c, h->ack, &a);
 		l4_sndbuf_ack(c, h->ack);
-		if (c->sb.n) { /* the server took the SYN only: its data again, at once */
+		if (c->sb.n) { /* the server took the SYN only, or part: the rest again, at once,
+				* in segments of the size that it can take (RFC 9293 3.7.1) */
+			l4_sb_resize_segments(c, c->snd_mss);
 			for (uint32_t i = 0; i < c->sb.n; i++)
 				l4_sb_mark_lost(c, (c->sb.head + i) & (c->sb.cap - 1));
 			c->rtx_why.code = L4_WHY_RTX_RTO;
@@ -594,7 +596,8 @@ void l4_tcp_conn_input(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 		ack_unacceptable(c, s, now);
 		return;
 	}
-	if (c->ts_ok && !rst && !(h->opts.present & L4_TCPO_TS) && !(h->flags & L4_TCPF_SYN)) {
+	if (c->ts_ok && !rst && !(h->opts.present & L4_TCPO_TS) && !(h->flags & L4_TCPF_SYN) &&
+	    !c->ts->cfg.tolerate_missing_ts) {
 		l4_tcp_drop(c->ts, c, L4_DROP_TCP_NO_TS, s); /* RFC 7323 3.2 */
 		return;
 	}

@@ -252,7 +252,7 @@ static int pull_syn(struct l4_tcp *c, struct l4_seg_out *o, l4_time now)
 			       (cfg->window_scaling && !plain ? L4_TCPO_WSCALE : 0);
 		/* RFC 3168 6.1.1.1: after a loss the SYN may go without; RFC 9768 3.1.4 */
 		if (c->syn_retries < 2) {
-			if (cfg->ecn == 1 || cfg->ecn == 5)
+			if (cfg->ecn % 4 == 1)
 				o->h.flags |= L4_TCPF_ECE | L4_TCPF_CWR;
 			else if (cfg->ecn == 3)
 				o->h.flags |= L4_TCPF_ECE | L4_TCPF_CWR | L4_TCPF_AE;
