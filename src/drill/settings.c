@@ -527,6 +527,8 @@ static const char *read_simple(struct reader *r, const char *p, const char *base
 				p++;
 				continue;
 			}
+			if (!quote && *p == '\\' && p[1] == '\n')
+				break; /* the line goes on, the word does not */
 			parens += *p == '(' ? 1 : *p == ')' && parens ? -1 : 0;
 			if (n < sizeof(word) - 1)
 				word[n++] = *p;
@@ -538,6 +540,10 @@ static const char *read_simple(struct reader *r, const char *p, const char *base
 		if (!strcmp(last, "initcwnd") &&
 		    l4_settings_set(r->s, "l4.initial_window", word) > 0)
 			r->count++;
+		if (!strcmp(last, "tcp_metrics") && !strcmp(word, "flush")) {
+			r->s->forget = true; /* what was learned of servers: Fast Open cookies */
+			r->count++;
+		}
 		snprintf(last, sizeof(last), "%.15s", word);
 		char *path = word + strspn(word, ">");
 		if (is_echo && to_file && !strncmp(word, "/proc/sys/", 10)) {

@@ -79,8 +79,14 @@ fail:
 	return r;
 }
 
-int l4_world_configure(struct l4_world *w, const struct l4_settings *s)
+int l4_world_configure(struct l4_world *w, struct l4_settings *s)
 {
+	if (s->forget) { /* a host that is no client of Fast Open keeps no cookies */
+		struct l4_tcp_config c = s->host.tcp;
+		c.fastopen &= (uint16_t)~1u;
+		l4_host_set_tcp(w->host, &c);
+		s->forget = false;
+	}
 	l4_socks_fastopen(w->socks, s->host.tcp.fastopen & 1);
 	l4_socks_bsd(w->socks, s->host.tcp.bsd_ways);
 	if (s->mtu != w->mtu) {

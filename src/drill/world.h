@@ -23,6 +23,7 @@ struct l4_settings {
 	bool mtu_set;
 	uint64_t seed;
 	uint16_t base_mss; /* tcp_base_mss, for tcp_mtu_probing=2 */
+	bool forget;       /* cookies of servers, at the next l4_world_configure */
 	bool tso;          /* the host hands down segments of up to 64 KiB, cut here */
 	struct l4_host_config host;
 };
@@ -67,7 +68,7 @@ struct l4_world {
 /* 0 or L4_E*. */
 int l4_world_new(struct l4_world *w, const struct l4_settings *s);
 /* Settings that changed while it runs: those of TCP and the MTU. 0 or L4_EINVAL. */
-int l4_world_configure(struct l4_world *w, const struct l4_settings *s);
+int l4_world_configure(struct l4_world *w, struct l4_settings *s);
 void l4_world_free(struct l4_world *w);
 /* Lays a whole IP packet on the wire to the host, now. */
 void l4_world_inject(struct l4_world *w, const void *packet, size_t len);

@@ -500,6 +500,8 @@ int l4_tcp_stack_configure(struct l4_tcp_stack *ts, const struct l4_tcp_config *
 	ts->cfg = *config;
 	if (new_key)
 		l4_fo_init(ts);
+	if (!(config->fastopen & L4_FASTOPEN_CLIENT))
+		memset(ts->fo, 0, sizeof ts->fo); /* no client any more: its cookies go */
 	return 0;
 }
 
