@@ -66,8 +66,8 @@ L4_EXPORT void l4_host_config_init(struct l4_host_config *c);
  */
 L4_EXPORT int l4_host_new(struct l4_host **out, const struct l4_host_config *c);
 /* New settings of TCP for a host that runs. What a connection takes over when it is made (buffers,
- * timeouts, congestion control, what its SYN offered) it keeps. Without L4_FASTOPEN_CLIENT the cookies of servers are forgotten.
- * L4_EINVAL as l4_host_new. */
+ * timeouts, congestion control, what its SYN offered) it keeps. Without L4_FASTOPEN_CLIENT the
+ * cookies of servers are forgotten. L4_EINVAL as l4_host_new. */
 L4_EXPORT int l4_host_set_tcp(struct l4_host *h, const struct l4_tcp_config *c);
 /* Frees the host and all its endpoints without a word to their peers. NULL is allowed. */
 L4_EXPORT void l4_host_free(struct l4_host *h);
