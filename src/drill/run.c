@@ -623,6 +623,7 @@ static bool apply_options(struct l4_run *r)
 			l4_settings_command(&r->settings, e->code, r->file, note_setting, r);
 	}
 	r->setting_up = true;
+	r->settings.forget = false; /* nothing was learned yet */
 	l4_settings_ip(&r->settings, r->settings.ip);
 	r->v6 = r->settings.ip == L4_WORLD_IP6;
 	return true;
