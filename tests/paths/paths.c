@@ -3,10 +3,14 @@
  *
  * Usage: paths PATH N. Does PATH N times; only what is inside a function mark_* is the path itself,
  * so `valgrind --tool=callgrind --toggle-collect=mark_in` counts its instructions.
- * tests/paths/count does so and compares with limits. out, in     one segment of 1460 bytes pulled
- * from the sender; taken by the receiver out32, in32 the same in batches of 32 ack         a pure
- * ACK taken by the sender rr          64 bytes there and back with all user calls connect connect,
- * accept, close by the client, close by the server */
+ * tests/paths/count does so and compares with limits.
+ *   out, in        one segment of 1460 bytes pulled from the sender; taken by the receiver
+ *   out32, in32    the same in batches of 32
+ *   ack            a pure ACK taken by the sender
+ *   rr             64 bytes there and back with all user calls
+ *   flat1k flat64k the same over 96 connections in turn (more than the short way in knows), beside
+ *                  so many half-open ones, each found by its addresses and with its timer
+ *   connect        connect, accept, close by the client, close by the server */
 #include <layer4/layer4.h>
 
 #include <stdio.h>
@@ -43,6 +47,8 @@ static void make_hosts(void)
 		c.tcp.slow_start_after_idle = false;
 		c.tcp.port_low = 1024;
 		c.tcp.port_high = 65535;
+		c.tcp.somaxconn = 1 << 17;
+		c.limits.half_open = 1 << 17;
 		c.limits.time_wait = 65536;
 		c.now = now;
 		need(l4_host_new(&host[i], &c) == 0, "no host");
@@ -108,7 +114,7 @@ static l4_ep listen_on(uint16_t port)
 	l4_ep l = l4_tcp_new(host[1], NULL);
 	struct l4_endpoint any = { .port = port };
 	need(l4_tcp_bind(host[1], l, &any) == 0, "bind");
-	need(l4_tcp_listen(host[1], l, 64, now) == 0, "listen");
+	need(l4_tcp_listen(host[1], l, 1 << 17, now) == 0, "listen");
 	return l;
 }
 
@@ -184,7 +190,7 @@ static void bulk(l4_ep a, l4_ep b, size_t batch)
 	events(0);
 }
 
-__attribute__((noinline)) static void mark_rr(l4_ep a, l4_ep b)
+static void rr_once(l4_ep a, l4_ep b)
 {
 	need(l4_tcp_send(host[0], a, data, 64, 0, now) == 64, "send");
 	move(0);
@@ -195,6 +201,11 @@ __attribute__((noinline)) static void mark_rr(l4_ep a, l4_ep b)
 	events(0);
 	need(l4_tcp_recv(host[0], a, sink, 64, 0, now) == 64, "recv");
 	tick();
+}
+
+__attribute__((noinline)) static void mark_rr(l4_ep a, l4_ep b)
+{
+	rr_once(a, b);
 }
 
 __attribute__((noinline)) static void mark_connect(l4_ep l)
@@ -219,21 +230,86 @@ __attribute__((noinline)) static void mark_connect(l4_ep l)
 	tick();
 }
 
+/* --- Beside many --- */
+
+#define BUSY 96
+
+static void half_open(uint32_t n)
+{
+	uint8_t pkt[64];
+	struct l4_addr from, to;
+	l4_addr_parse(&from, "10.0.0.3");
+	l4_addr_parse(&to, "10.0.0.2");
+	for (uint32_t i = 0; i < n; i++) {
+		struct l4_tcp_hdr h = { .sport = (uint16_t)(i % 60000 + 1024),
+			.dport = 80,
+			.seq = i,
+			.flags = L4_TCPF_SYN,
+			.wnd = 65535 };
+		from.b[15] = (uint8_t)(3 + i / 60000);
+		int len = l4_tcp_emit(&h, pkt + 20, 44);
+		uint16_t sum = l4_wire_csum(&from, &to, L4_PROTO_TCP, pkt + 20, (size_t)len);
+		memcpy(pkt + 36, &sum, 2);
+		struct l4_ip4_hdr ip = { .total_len = (uint16_t)(20 + len),
+			.ttl = 64,
+			.proto = L4_PROTO_TCP,
+			.src = from,
+			.dst = to };
+		l4_ip4_emit(&ip, pkt, 20);
+		struct l4_piece piece = { pkt, 20 + (size_t)len };
+		struct l4_frame f = { .pieces = &piece, .n_pieces = 1, .len = (uint32_t)piece.len };
+		l4_host_rx(host[1], (unsigned)ifx[1], &f, 1, now);
+		while (l4_host_tx(host[1], (unsigned)ifx[1], out, 64, now) == 64)
+			;
+	}
+	struct l4_tcp_counters k;
+	l4_tcp_counters(host[1], &k);
+	need(k.out_segs >= n && !k.syncookies_sent, "half-open");
+}
+
+static void beside(uint32_t others, int n)
+{
+	static l4_ep a[BUSY], b[BUSY];
+	l4_ep l = listen_on(80);
+	for (int i = 0; i < BUSY; i++) {
+		a[i] = dial(80);
+		for (int k = 0; k < 3; k++) {
+			move(0);
+			move(1);
+		}
+		b[i] = l4_tcp_accept(host[1], l, NULL, NULL, now);
+		need(b[i] > 0, "accept");
+		events(0);
+		events(1);
+	}
+	half_open(others);
+	for (int i = 0; i < 3 * BUSY; i++) { /* their windows and timers settle */
+		uint8_t c = (uint8_t)(i % BUSY);
+		rr_once(a[c], b[c]);
+	}
+	for (int i = 0; i < n; i++)
+		mark_rr(a[i % BUSY], b[i % BUSY]);
+}
+
 int main(int argc, char **argv)
 {
 	const char *path = argc > 1 ? argv[1] : "";
 	int n = argc > 2 ? atoi(argv[2]) : 0;
 	l4_ep a = 0, b = 0, l = 0;
-	bool rr = !strcmp(path, "rr"), conn = !strcmp(path, "connect"),
-	     many = strstr(path, "32") != NULL;
+	bool flat = !strncmp(path, "flat", 4), rr = !strcmp(path, "rr"),
+	     conn = !strcmp(path, "connect"), many = strstr(path, "32") != NULL;
 	need(n > 0, "usage: paths PATH N");
 	make_hosts();
 	for (size_t i = 0; i < sizeof data; i++)
 		data[i] = (uint8_t)(i * 31 >> 3);
-	if (conn)
+	if (flat) {
+		beside(strcmp(path, "flat1k") ? 65536 : 1000, n);
+		n = 0;
+	} else if (conn) {
 		l = listen_on(80);
-	else
+	} else {
 		pair(&a, &b);
+	}
 	if (many)
 		warm(a, b);
 	for (int i = 0; i < n; i++) {
