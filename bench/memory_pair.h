@@ -42,6 +42,7 @@ static inline void die(const char *what, int64_t e)
 }
 
 static int addresses = 1;
+static l4_time first_rto; /* 0: the default */
 
 static inline void make_hosts(uint32_t window, uint32_t conns)
 {
@@ -62,6 +63,8 @@ static inline void make_hosts(uint32_t window, uint32_t conns)
 		c.limits.time_wait = conns + 4096 > 200000 ? conns + 4096 : 200000;
 		c.limits.buffer_bytes = 1u << 30;
 		c.limits.addresses = ADDRESSES + 2;
+		if (first_rto)
+			c.tcp.rto_init = first_rto;
 		c.now = clock_now();
 		int e = l4_host_new(&host[i], &c);
 		if (e < 0)
