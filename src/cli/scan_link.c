@@ -133,6 +133,39 @@ int scan_link_open(struct scan_link *l, int ifindex, uint16_t sport, char *error
 	return 0;
 }
 
+/* Puts a descriptor into a message that waits in a socket, which itself waits in that message and
+ * nowhere else: garbage, which the kernel collects by a worker of its own (unix(7), SCM_RIGHTS). */
+static bool throw_away(int fd)
+{
+	int pair[2], fds[2];
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof fds)];
+	} control;
+	char byte = 0;
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr msg = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof control };
+	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return false;
+	fds[0] = fd;
+	fds[1] = pair[1];
+	memset(&control, 0, sizeof control);
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof fds);
+	memcpy(CMSG_DATA(c), fds, sizeof fds);
+	bool sent = sendmsg(pair[0], &msg, MSG_DONTWAIT) == 1;
+	if (sent)
+		close(fd);
+	close(pair[1]);
+	close(pair[0]);
+	return sent;
+}
+
 static void *close_main(void *arg)
 {
 	close((int)(intptr_t)arg);
@@ -142,6 +175,8 @@ static void *close_main(void *arg)
 void scan_close_behind(int fd)
 {
 	pthread_t t;
+	if (throw_away(fd))
+		return;
 	if (pthread_create(&t, NULL, close_main, (void *)(intptr_t)fd) == 0)
 		pthread_detach(t);
 	else
@@ -167,7 +202,7 @@ void scan_link_close(struct scan_link *l)
 void scan_link_hurry(struct scan_link *l)
 {
 	if (l->ethernet && !l->xdp)
-		l->xdp = scan_xdp_open(l->ifindex, NULL);
+		l->xdp = scan_xdp_open(l->ifindex);
 }
 
 int scan_link_share(struct scan_link *l, const struct scan_link *of, uint16_t sport)
@@ -176,7 +211,7 @@ int scan_link_share(struct scan_link *l, const struct scan_link *of, uint16_t sp
 	l->n_queued = 0;
 	l->fd = l->raw_fd = l->raw6_fd = -1;
 	l->in = inbox_new();
-	l->xdp = of->xdp ? scan_xdp_open(l->ifindex, of->xdp) : NULL;
+	l->xdp = NULL;
 	return l->in && open_sockets(l, sport) == 0 ? 0 : -1;
 }
 

@@ -75,10 +75,11 @@ int scan_link_open(struct scan_link *l, int ifindex, uint16_t sport, char *error
 void scan_link_close(struct scan_link *l);
 /* Sends faster from now on, where the kernel can. */
 void scan_link_hurry(struct scan_link *l);
-/* Closes a packet or AF_XDP socket on a thread of its own: the kernel waits then until no processor
- * can still be using it, 10 ms and more, and what waits together waits once. */
+/* Closes a packet or AF_XDP socket without waiting for it: the kernel waits then until no processor
+ * can still be using it, 10 ms on an idle machine and 50 on a busy one, which neither we nor
+ * whoever waits for our end need to. */
 void scan_close_behind(int fd);
-/* The same interface for another thread, with source ports of its own. */
+/* The same interface for another thread, with source ports of its own; sends by a packet socket. */
 int scan_link_share(struct scan_link *l, const struct scan_link *of, uint16_t sport);
 /* Room for the next frame to send; flushes when the batch is full. */
 uint8_t *scan_link_next(struct scan_link *l, struct scan_counters *c);
@@ -129,9 +130,9 @@ bool scan_learn_mac(struct scan_job *j, struct scan_net *n, struct scan_link *l,
 
 /* scan_xdp.c */
 
-/* A socket that sends on the interface, or NULL where the kernel or our rights have none. With
- * `share`, one more for another thread. */
-struct scan_xdp *scan_xdp_open(int ifindex, const struct scan_xdp *share);
+/* A socket that sends on the interface, or NULL where the kernel or our rights have none, or where
+ * somebody has it already. */
+struct scan_xdp *scan_xdp_open(int ifindex);
 void scan_xdp_close(struct scan_xdp *x);
 /* Sends n frames, at most SCAN_BATCH; 0, or -1 when it sends no more: the socket is of no further
  * use and some may not have left. `full` counts how often the interface's queue was full. */

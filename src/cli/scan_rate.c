@@ -34,6 +34,7 @@
 #define PRIOR_LOST     1.0
 #define BURST_S        0.004 /* tokens kept at most, in seconds of sending */
 #define LOSS_TOLERANCE 0.02
+#define IN_HAND        512.0 /* two workers' batches */
 
 void scan_rate_init(
     struct scan_rate *r, double max, unsigned attempts_max, l4_time timeout, l4_time now)
@@ -115,7 +116,11 @@ static void cut(struct scan_rate *r, double loss)
 static double loss_of_epoch(struct scan_rate *r)
 {
 	double by_attempts = (double)r->epoch_lost / (double)(r->epoch_answered + r->epoch_lost);
-	double share = (double)r->epoch_answered / (double)r->epoch_sent;
+	/* What has just been sent, or heard and not yet told, is neither lost nor won. */
+	double late =
+	    r->epoch_answered < r->epoch_sent ? (double)(r->epoch_sent - r->epoch_answered) : 0;
+	late = late < IN_HAND ? late : IN_HAND;
+	double share = ((double)r->epoch_answered + late) / (double)r->epoch_sent;
 	double by_share = 0;
 	if (share > r->share)
 		r->share = share < 1 ? share : 1;

@@ -6,19 +6,22 @@
  * many attempts as the measured loss calls for. Answers are matched by cookie alone, so that even
  * one to a probe given up counts.
  *
- * Larger scans have a worker for each of two processors. A worker sends every second place of the
- * order from source ports of its own, whose answers its own sockets take in; what is known of the
+ * Larger scans have a worker for each of two processors. A worker takes the next places of the
+ * order, some hundred at a time, so that the faster one does more, and sends them from source ports
+ * of its own, whose answers its own sockets take in; what is known of the
  * probes and the rate are common. That is faster than one thread that sends and one that receives:
  * most of the work is the kernel's, done by whoever sends (on a virtual link even the target's),
  * nobody has to be woken for an answer, and what one processor wrote no other has to read. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "cli/apart.h"
 #include "cli/netconf.h"
 #include "cli/scan_net.h"
 
@@ -44,7 +47,8 @@ struct queue {
 struct crew {
 	struct scan_job *j;
 	unsigned n;
-	pthread_mutex_t lock; /* of the rest */
+	_Atomic uint64_t next; /* place in the order that no worker has taken yet */
+	pthread_mutex_t lock;  /* of the rest */
 	struct scan_rate rate;
 	l4_time last_look;
 	double rate_reached;
@@ -59,7 +63,7 @@ struct worker {
 	struct scan_rate rate;                 /* as it was when we last looked */
 	struct queue q[SCAN_ATTEMPTS_MAX + 1]; /* by attempt, from 1 */
 	size_t waiting;
-	uint64_t next; /* place in the order */
+	uint64_t next, end; /* places in the order that are ours to do */
 	uint64_t timed_probe;
 	l4_time timed_at; /* 0: no probe is being timed */
 	struct scan_alive alive;
@@ -236,14 +240,28 @@ static unsigned resend_due(struct worker *s, l4_time now, unsigned budget)
 	return sent;
 }
 
+/* Whether there are places to do, after taking more of them if ours are done. */
+static bool has_places(struct worker *s)
+{
+	const struct scan_job *j = &s->job;
+	if (s->next < s->end)
+		return true;
+	if (atomic_load_explicit(&s->crew->next, memory_order_relaxed) >= j->n_probes)
+		return false;
+	uint64_t many = (uint64_t)SCAN_BATCH * j->n_shards;
+	s->next = atomic_fetch_add(&s->crew->next, many);
+	s->end = s->next + many < j->n_probes ? s->next + many : j->n_probes;
+	return s->next < s->end;
+}
+
 static unsigned send_fresh(struct worker *s, l4_time now, unsigned budget)
 {
 	struct scan_job *j = &s->job;
 	unsigned sent = 0;
 	unsigned skipped = 0;
-	while (sent < budget && s->next < j->n_probes && s->waiting < WAITING_MAX) {
+	while (sent < budget && s->waiting < WAITING_MAX && has_places(s)) {
 		uint64_t probe = scan_perm_at(&j->perm, s->next);
-		s->next += (uint64_t)j->n_shards * s->crew->n;
+		s->next += j->n_shards;
 		if (reason_of(j, probe) == SCAN_R_NONE && send_probe(s, probe, 1, now))
 			sent++;
 		else if (++skipped >= 65536)
@@ -277,7 +295,9 @@ static void look_around(struct worker *s, l4_time now)
 	scan_rate_update(&c->rate, now);
 	if (c->rate.rate > c->rate_reached)
 		c->rate_reached = c->rate.rate;
-	scan_progress(&s->job, scan_type_name(s->job.type), s->next, s->job.n_probes, false);
+	uint64_t at = atomic_load(&c->next);
+	scan_progress(&s->job, scan_type_name(s->job.type),
+	    at < s->job.n_probes ? at : s->job.n_probes, s->job.n_probes, false);
 }
 
 /* Tells the common rate what we saw, and returns how many packets we may send. */
@@ -301,8 +321,6 @@ static unsigned budget_of(struct worker *s, l4_time now)
 
 static void loop(struct worker *s)
 {
-	struct scan_job *j = &s->job;
-	s->next = j->start + (uint64_t)s->index * j->n_shards;
 	while (!scan_stop && !s->no_memory) {
 		l4_time now = scan_now();
 		unsigned got = receive(s, now);
@@ -317,7 +335,7 @@ static void loop(struct worker *s)
 		}
 		s->unused = budget - sent;
 		flush(s);
-		bool more = s->next < j->n_probes;
+		bool more = has_places(s);
 		if (!more && !s->waiting)
 			break;
 		if (sent || got)
@@ -352,7 +370,7 @@ static bool hire(struct worker *s, const struct worker *first)
 	if (scan_net_share(&s->net, &first->net) < 0)
 		return false;
 	s->crew->n = 2;
-	if (pthread_create(&s->thread, NULL, worker_main, s) == 0)
+	if (apart_start(&s->thread, 0, worker_main, s) == 0)
 		return true;
 	s->crew->n = 1;
 	scan_net_unshare(&s->net);
@@ -387,12 +405,13 @@ static void work(struct crew *c, struct worker *w)
 	loop(&w[0]);
 	if (n > 1)
 		pthread_join(w[1].thread, NULL);
-	/* With Ctrl-C, what is still waiting is not done: resume before it. */
-	j->done = w[0].next;
+	j->done = atomic_load(&c->next);
+	if (j->done > j->n_probes)
+		j->done = j->n_probes;
 	for (unsigned i = 0; i < n; i++) {
 		add_counters(&j->c, &w[i].job.c);
-		if (w[i].next < j->done)
-			j->done = w[i].next;
+		if (w[i].next < w[i].end)
+			j->done = w[i].next < j->done ? w[i].next : j->done;
 	}
 	if (n > 1)
 		scan_net_unshare(&w[1].net);
@@ -443,6 +462,7 @@ int scan_raw_run(struct scan_job *j, char *error, size_t cap)
 			scan_probe_template(j, n, &n->groups[i], j->type);
 	l4_time start = scan_now();
 	c.rate.last = c.rate.epoch = start;
+	atomic_store(&c.next, j->start);
 	work(&c, w);
 	j->probing = scan_now() - start;
 	j->loss = c.rate.answered + c.rate.lost

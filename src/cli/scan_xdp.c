@@ -5,11 +5,11 @@
  * for each SYN, `bench/run scan` measures both). The socket only sends, in the copying mode that
  * every driver has, and loads no program: what the interface receives is not touched. The rings are
  * the kernel's (Documentation/networking/af_xdp.rst): we are the producer of `tx`, the kernel that
- * of `done`, where the addresses of frames come back once they have left. Several threads can send:
- * each has a socket and a `tx` ring of its own, the frames and `done` are shared. */
+ * of `done`, where the addresses of frames come back once they have left. An interface's queue
+ * takes one such socket; a second that shares its memory shares a lock in the kernel too, for each
+ * frame, and was slower than a packet socket beside it: other threads have those. */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -21,8 +21,8 @@
 
 #include "cli/scan_net.h"
 
-#define CHUNK   2048u  /* the kernel's least */
-#define FRAMES  1024u  /* of all sockets */
+#define CHUNK   2048u /* the kernel's least */
+#define FRAMES  1024u
 #define RING    1024u  /* entries of each ring; a power of two */
 #define NAP     500000 /* ns */
 #define PATIENT 1000   /* naps without progress before the socket is given up */
@@ -37,20 +37,12 @@ struct ring {
 	size_t map_len;
 };
 
-/* What the sockets of one interface share. */
-struct pool {
-	pthread_mutex_t lock;
-	unsigned users;
+struct scan_xdp {
+	int fd;
 	uint8_t *frames;
-	struct ring done;
+	struct ring tx, done;
 	uint32_t n_free;
 	uint32_t free[FRAMES];
-};
-
-struct scan_xdp {
-	struct pool *pool;
-	int fd;
-	struct ring tx;
 };
 
 static uint32_t load(const uint32_t *p)
@@ -74,7 +66,7 @@ static int map_ring(
 	return 0;
 }
 
-static int setup_pool(struct pool *p, int fd)
+static int setup_frames(struct scan_xdp *x)
 {
 	struct xdp_umem_reg umem = { .len = (uint64_t)FRAMES * CHUNK, .chunk_size = CHUNK };
 	struct xdp_mmap_offsets off;
@@ -84,33 +76,31 @@ static int setup_pool(struct pool *p, int fd)
 	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (mem == MAP_FAILED)
 		return -1;
-	p->frames = mem;
+	x->frames = mem;
 	umem.addr = (uint64_t)(uintptr_t)mem;
 	/* Memory needs a ring of frames to fill, even where nothing is received: one entry. */
-	if (setsockopt(fd, SOL_XDP, XDP_UMEM_REG, &umem, sizeof umem) < 0 ||
-	    setsockopt(fd, SOL_XDP, XDP_UMEM_FILL_RING, &one, sizeof one) < 0 ||
-	    setsockopt(fd, SOL_XDP, XDP_UMEM_COMPLETION_RING, &entries, sizeof entries) < 0 ||
-	    getsockopt(fd, SOL_XDP, XDP_MMAP_OFFSETS, &off, &len) < 0 || len < sizeof off ||
-	    map_ring(
-		&p->done, fd, &off.cr, sizeof(uint64_t), (off_t)XDP_UMEM_PGOFF_COMPLETION_RING) < 0)
+	if (setsockopt(x->fd, SOL_XDP, XDP_UMEM_REG, &umem, sizeof umem) < 0 ||
+	    setsockopt(x->fd, SOL_XDP, XDP_UMEM_FILL_RING, &one, sizeof one) < 0 ||
+	    setsockopt(x->fd, SOL_XDP, XDP_UMEM_COMPLETION_RING, &entries, sizeof entries) < 0 ||
+	    getsockopt(x->fd, SOL_XDP, XDP_MMAP_OFFSETS, &off, &len) < 0 || len < sizeof off ||
+	    map_ring(&x->done, x->fd, &off.cr, sizeof(uint64_t),
+		(off_t)XDP_UMEM_PGOFF_COMPLETION_RING) < 0)
 		return -1;
 	for (uint32_t i = 0; i < FRAMES; i++)
-		p->free[p->n_free++] = i;
+		x->free[x->n_free++] = i;
 	return 0;
 }
 
-/* first: the socket whose memory is shared, or -1. */
-static int setup(struct scan_xdp *x, int ifindex, int first)
+static int setup(struct scan_xdp *x, int ifindex)
 {
-	struct sockaddr_xdp sxdp = { .sxdp_family = AF_XDP,
-		.sxdp_flags = first < 0 ? XDP_COPY : XDP_SHARED_UMEM,
-		.sxdp_ifindex = (uint32_t)ifindex,
-		.sxdp_shared_umem_fd = first < 0 ? 0 : (uint32_t)first };
+	struct sockaddr_xdp sxdp = {
+		.sxdp_family = AF_XDP, .sxdp_flags = XDP_COPY, .sxdp_ifindex = (uint32_t)ifindex
+	};
 	struct xdp_mmap_offsets off;
 	socklen_t len = sizeof off;
 	int entries = RING, batch = SCAN_BATCH, room = 4 << 20;
 	x->fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
-	if (x->fd < 0 || (first < 0 && setup_pool(x->pool, x->fd) < 0) ||
+	if (x->fd < 0 || setup_frames(x) < 0 ||
 	    setsockopt(x->fd, SOL_XDP, XDP_TX_RING, &entries, sizeof entries) < 0 ||
 	    getsockopt(x->fd, SOL_XDP, XDP_MMAP_OFFSETS, &off, &len) < 0 || len < sizeof off ||
 	    map_ring(&x->tx, x->fd, &off.tx, sizeof(struct xdp_desc), XDP_PGOFF_TX_RING) < 0)
@@ -120,21 +110,13 @@ static int setup(struct scan_xdp *x, int ifindex, int first)
 	return bind(x->fd, (struct sockaddr *)&sxdp, sizeof sxdp);
 }
 
-struct scan_xdp *scan_xdp_open(int ifindex, const struct scan_xdp *share)
+struct scan_xdp *scan_xdp_open(int ifindex)
 {
 	struct scan_xdp *x = calloc(1, sizeof *x);
-	struct pool *p = share ? share->pool : calloc(1, sizeof *p);
-	if (!x || !p) {
-		if (!share)
-			free(p);
-		free(x);
+	if (!x)
 		return NULL;
-	}
-	if (!share)
-		pthread_mutex_init(&p->lock, NULL);
-	*x = (struct scan_xdp){ .pool = p, .fd = -1 };
-	p->users++;
-	if (setup(x, ifindex, share ? share->fd : -1) == 0)
+	x->fd = -1;
+	if (setup(x, ifindex) == 0)
 		return x;
 	scan_xdp_close(x);
 	return NULL;
@@ -142,38 +124,28 @@ struct scan_xdp *scan_xdp_open(int ifindex, const struct scan_xdp *share)
 
 void scan_xdp_close(struct scan_xdp *x)
 {
-	struct pool *p = x->pool;
 	if (x->fd >= 0)
 		scan_close_behind(x->fd);
 	if (x->tx.map)
 		munmap(x->tx.map, x->tx.map_len);
+	if (x->done.map)
+		munmap(x->done.map, x->done.map_len);
+	if (x->frames)
+		munmap(x->frames, (size_t)FRAMES * CHUNK);
 	free(x);
-	pthread_mutex_lock(&p->lock);
-	unsigned left = --p->users;
-	pthread_mutex_unlock(&p->lock);
-	if (left)
-		return;
-	if (p->done.map)
-		munmap(p->done.map, p->done.map_len);
-	if (p->frames)
-		munmap(p->frames, (size_t)FRAMES * CHUNK);
-	pthread_mutex_destroy(&p->lock);
-	free(p);
 }
 
 /* Takes back the frames that have left, then at most n for what is to leave. */
-static uint32_t take(struct pool *p, uint32_t *out, uint32_t n)
+static uint32_t take(struct scan_xdp *x, uint32_t *out, uint32_t n)
 {
 	uint32_t got = 0;
-	pthread_mutex_lock(&p->lock);
-	uint32_t at = *p->done.consumer, end = load(p->done.producer);
-	const uint64_t *addr = p->done.entries;
-	for (; at != end && p->n_free < FRAMES; at++)
-		p->free[p->n_free++] = (uint32_t)(addr[at & (RING - 1)] / CHUNK) & (FRAMES - 1);
-	__atomic_store_n(p->done.consumer, at, __ATOMIC_RELEASE);
-	while (got < n && p->n_free)
-		out[got++] = p->free[--p->n_free];
-	pthread_mutex_unlock(&p->lock);
+	uint32_t at = *x->done.consumer, end = load(x->done.producer);
+	const uint64_t *addr = x->done.entries;
+	for (; at != end && x->n_free < FRAMES; at++)
+		x->free[x->n_free++] = (uint32_t)(addr[at & (RING - 1)] / CHUNK) & (FRAMES - 1);
+	__atomic_store_n(x->done.consumer, at, __ATOMIC_RELEASE);
+	while (got < n && x->n_free)
+		out[got++] = x->free[--x->n_free];
 	return got;
 }
 
@@ -223,10 +195,10 @@ int scan_xdp_send(struct scan_xdp *x, uint8_t (*frame)[SCAN_FRAME_MAX], const ui
 		todo[i] = i;
 	for (int idle = 0; n;) {
 		uint32_t start = *x->tx.producer, at = start, n_lost = 0;
-		uint32_t k = take(x->pool, chunk, n);
+		uint32_t k = take(x, chunk, n);
 		for (uint32_t i = 0; i < k; i++, at++) {
 			uint64_t addr = (uint64_t)chunk[i] * CHUNK;
-			memcpy(x->pool->frames + addr, frame[todo[i]], SCAN_FRAME_MAX);
+			memcpy(x->frames + addr, frame[todo[i]], SCAN_FRAME_MAX);
 			desc[at & (RING - 1)] =
 			    (struct xdp_desc){ .addr = addr, .len = len[todo[i]] };
 		}
