@@ -21,7 +21,7 @@
 
 #include <layer4/wire.h>
 
-#define PACKETS   400000u
+#define PACKETS   131072u
 #define BATCH     256u
 #define FRAME_LEN 58u
 #define FRAMES    4096u

@@ -3,6 +3,7 @@
 0, Ctrl-C and --resume, a full disk, forged answers. Usage: scan_errors.py L4"""
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -11,6 +12,8 @@ import tempfile
 import time
 
 from scan_lab import L4, Lab, V4, V6, enter, fail, from_xml, run, scan
+
+DTD = "/usr/share/nmap/nmap.dtd"
 
 
 def l4(*args):
@@ -232,6 +235,106 @@ def tarpit(lab):
     p.kill()
 
 
+def by_the_dtd():
+    """What nmap's own definition of its XML says to ours."""
+    with tempfile.TemporaryDirectory() as folder:
+        out = os.path.join(folder, "out.xml")
+        for args in (["-p", "1-100,7000", V4], ["-p", "22", "10.9.0.0/29", V6], ["--udp", "-p", "53,161", V4],
+                     ["--services", "--kernel-tcp", "--timeout", "100", "-p", "7010", V4], ["-p", "22", "10.200.0.1"]):
+            run(L4, "scan", "-oX", out, *args, ok=(0, 1))
+            p = subprocess.run(["xmllint", "--noout", "--dtdvalid", DTD, out], stderr=subprocess.PIPE, text=True)
+            if p.returncode:
+                fail(f"the XML of {args} is not valid by nmap's DTD: {p.stderr}")
+    print("ok: valid by nmap's DTD")
+
+
+def targets_and_ports(lab):
+    """Names, standard input, files to leave out, names of ports, the most used ports, parts."""
+    p = subprocess.run([L4, "scan", "--list", "--targets", "-"], input="10.3.0.0/30",
+                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    expect("targets from standard input", p.stdout.split(), ["10.3.0.0", "10.3.0.1", "10.3.0.2", "10.3.0.3"])
+    with tempfile.NamedTemporaryFile("w") as f:
+        f.write("# not these\n10.3.0.1-2\n")
+        f.flush()
+        expect("a file of exclusions", l4("--list", "--exclude-file", f.name, "10.3.0.0/30")[1].split(),
+               ["10.3.0.0", "10.3.0.3"])
+    _, out, _ = l4("--connect", "-4", "-p", "1", "localhost")
+    if "127.0.0.1" not in out or "localhost" not in out:
+        fail(f"a name: {out}")
+    ports, _, _ = scan("-p", "ssh,http-alt", V4)
+    expect("names of ports", sorted(p for _, p in ports), [22, 8080])
+    for n in (1, 20, 1000):
+        expect(f"--top {n}", scan("--top", n, V4)[2]["ports"], n)
+    expect("20 of the most used are those that everybody knows",
+           {22, 25, 53, 80, 443} - {p for _, p in scan("--top", "20", V4)[0]}, set())
+    seen = []
+    for i in (1, 2, 3):
+        seen += [p for _, p in scan("--shard", f"{i}/3", "--seed", "5", "-p", "1-20", V4)[0]]
+    expect("parts are disjoint and whole", sorted(seen), list(range(1, 21)))
+
+
+def unreachable(lab):
+    """A router that says there is no way to the target, and one that says nothing."""
+    lab.there("sysctl", "-qw", "net.ipv4.ip_forward=1")
+    lab.there("ip", "route", "add", "unreachable", "10.88.0.1/32")
+    lab.there("ip", "route", "add", "blackhole", "10.88.0.2/32")
+    run("ip", "route", "add", "10.88.0.0/24", "via", V4)
+    ports, _, _ = scan("-p", "22", "10.88.0.1")
+    expect("unreachable", ports, {("10.88.0.1", 22): ("filtered", "host-unreach")})
+    ports, _, _ = scan("-p", "22", "10.88.0.2")
+    expect("lost on the way", ports, {("10.88.0.2", 22): ("filtered", "no-response")})
+
+
+FROBD = """
+import socketserver
+class Frobd(socketserver.BaseRequestHandler):
+    def handle(self):
+        if self.request.recv(100) == b'FROB?\\r\\n':
+            self.request.send(b'frob 4.5 ready\\r\\n')
+socketserver.ThreadingTCPServer.allow_reuse_address = True
+s = socketserver.ThreadingTCPServer(('', 7010), Frobd)
+print('up', flush=True)
+s.serve_forever()
+"""
+
+
+def own_fingerprint(lab):
+    """docs/fingerprints.md, "Adding one": a service that no file knows, until two blocks are added."""
+    p = lab.start_there(sys.executable, "-c", FROBD, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                        text=True)
+    p.stdout.readline()
+
+    def product(*args):
+        out = run(L4, "scan", "--json", "--services", *args, "-p", "7010", V4).splitlines()
+        port = next(json.loads(x) for x in out if json.loads(x)["type"] == "port")
+        return port.get("service"), port.get("product"), port.get("version")
+
+    if product()[1] is not None:
+        fail(f"somebody knows it already: {product()}")
+    with open(os.environ["L4_FINGERPRINTS"], encoding="utf-8") as f:
+        text = f.read()
+    with tempfile.NamedTemporaryFile("w") as f:
+        f.write(text + """
+probe frob tcp
+  ports 7010
+  send "FROB?\\r\\n"
+
+service frobnicate
+  after frob
+  match ^frob ([0-9.]+) ready
+  product Frobd
+  version $1
+""")
+        f.flush()
+        expect("an added fingerprint", product("--fingerprints", f.name), ("frobnicate", "Frobd", "4.5"))
+        f.write("service broken\n  match (\n")
+        f.flush()
+        code, _, err = l4("--services", "--fingerprints", f.name, "-p", "7010", V4)
+        if code not in (2, 3) or not re.search(re.escape(f.name) + r":\d+", err):
+            fail(f"a wrong line is not told by its place: {code} {err}")
+    p.kill()
+
+
 def ndiff(kind, *ports):
     """nmap's own tool reads our XML and finds no difference to nmap's."""
     with tempfile.TemporaryDirectory() as folder:
@@ -272,6 +375,13 @@ def main():
         own_address(lab)
         tarpit(lab)
         outputs()
+        targets_and_ports(lab)
+        unreachable(lab)
+        own_fingerprint(lab)
+        if shutil.which("xmllint") and os.path.exists(DTD):
+            by_the_dtd()
+        else:
+            print("SKIP: xmllint or nmap's DTD is not installed")
         if shutil.which("ndiff") and shutil.which("nmap"):
             ndiff("-sS", "21,22,23")
         else:
