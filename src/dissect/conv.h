@@ -77,6 +77,7 @@ struct l4_conv {
 	bool first_is_lo;          /* the first packet came from lo */
 	bool server_is_lo;         /* who answered, if known (port or SYN) */
 	bool mptcp;
+	bool app_seen;               /* the layer above was recognised by its bytes */
 	uint8_t acc_ecn;             /* accurate ECN: 1 asked for, 2 agreed */
 	struct l4_conv_sent sent[2]; /* [0]: by lo */
 	struct l4_tcp_flow flow[];   /* TCP only: two, [0]: sent by lo */
@@ -103,6 +104,10 @@ void l4_unacked_put(struct l4_conv_table *t, uint32_t handle);
 
 /* IP reassembly (frag.c). */
 void l4_frag_free(struct l4_frag_table *t);
+/* Echoes (echo.c): remembers a request, or puts the row `to` with the request's packet and `time`
+ * with the milliseconds that the reply took. */
+void l4_echo_put(struct l4_dissect *d, bool reply, uint32_t number, unsigned to, unsigned time);
+void l4_echoes_free(struct l4_echo_table *t);
 /* TCP streams (stream.c). */
 void l4_streams_free(struct l4_stream_pool *p);
 /* Whether the bytes begin like an HTTP/1 message (proto_http.c). */

@@ -83,6 +83,7 @@ void l4_dissect_free(struct l4_dissect *d)
 	l4_conv_free(d->convs);
 	l4_frag_free(d->frags);
 	l4_streams_free(d->streams);
+	l4_echoes_free(d->echoes);
 	free(d->dns_pending);
 	free(d->arena);
 	free(d->items);
@@ -520,6 +521,7 @@ static void begin(struct l4_dissect *d, const struct l4_cap_packet *cap)
 	d->arena_used = 0;
 	d->net_src = d->net_dst = d->dl_src = d->dl_dst = (struct l4_net){ L4_AK_NONE, NULL };
 	d->sport = d->dport = 0;
+	d->app_conv = NULL;
 	d->net_len = 0;
 	d->net_at = NULL;
 	if (d->columns)

@@ -82,9 +82,10 @@ struct l4_net {
 
 struct l4_conv_table;
 struct l4_frag_table;
-struct l4_tcp_conv;
+struct l4_conv;
 struct l4_stream_pool;
 struct l4_dns_pending;
+struct l4_echo_table;
 
 struct l4_dissect {
 	struct l4_dissect_config cfg;
@@ -125,6 +126,7 @@ struct l4_dissect {
 	uint8_t hop_limit; /* or time to live, of the innermost IP header */
 	bool cols_locked;
 	/* what a dissector over TCP asks of the stream (stream.h) */
+	struct l4_conv *app_conv; /* the connection, or NULL */
 	bool can_desegment;
 	uint32_t deseg_offset, deseg_need;
 	uint32_t scanned; /* bytes looked at to know that; 0: all */
@@ -143,6 +145,7 @@ struct l4_dissect {
 	struct l4_frag_table *frags;
 	struct l4_stream_pool *streams;
 	struct l4_dns_pending *dns_pending;
+	struct l4_echo_table *echoes;
 	uint32_t tcp_streams, udp_streams, ip_pairs;
 };
 

@@ -78,6 +78,7 @@ enum {
 	RESPONSE_TO,
 	RETRANSMISSION,
 	RETRANS_REQ,
+	RETRANS_RESP,
 	TIME,
 };
 
@@ -103,7 +104,7 @@ static const struct l4_value rcodes[] = { { 0, "No error" }, { 1, "Format error"
 	{ 6, "Name exists" }, { 7, "RRset exists" }, { 8, "RRset does not exist" },
 	{ 9, "Not authoritative" }, { 10, "Name out of zone" }, { 0, NULL } };
 
-#define ROWS(n, t)                                                                                 \
+#define ROWS(n, t, size_base)                                                                      \
 	{                                                                                          \
 		[DNS] = ROW0(n, t, 96), [LENGTH] = ROW("dns.length", "Length", U16, DEC, WALK),    \
 		[ID] = ROW("dns.id", "Transaction ID", U16, HEX, AT(0, 16)),                       \
@@ -150,8 +151,8 @@ static const struct l4_value rcodes[] = { { 0, "No error" }, { 1, "Format error"
 		[RESP_CLASS] =                                                                     \
 		    ROW("dns.resp.class", "Class", U16, HEX, .depth = 1, .values = classes),       \
 		[RESP_FLUSH] = ROW("dns.resp.cache_flush", "Cache flush", BOOL, NONE, .depth = 1), \
-		[UDP_SIZE] =                                                                       \
-		    ROW("dns.rr.udp_payload_size", "UDP payload size", U16, DEC, .depth = 1),      \
+		[UDP_SIZE] = ROW(                                                                  \
+		    "dns.rr.udp_payload_size", "UDP payload size", U16, size_base, .depth = 1),    \
 		[EXT_RCODE] = ROW(                                                                 \
 		    "dns.resp.ext_rcode", "Higher bits in extended RCODE", U8, HEX, .depth = 1),   \
 		[EDNS_VERSION] =                                                                   \
@@ -198,19 +199,22 @@ static const struct l4_value rcodes[] = { { 0, "No error" }, { 1, "Format error"
 		[RETRANSMISSION] = ROW("dns.retransmission", "Retransmission", BOOL, NONE, GEN),   \
 		[RETRANS_REQ] = ROW(                                                               \
 		    "dns.retransmit_request_in", "Retransmitted request in", FRAME, NONE, GEN),    \
+		[RETRANS_RESP] = ROW(                                                              \
+		    "dns.retransmit_response_in", "Retransmitted response in", FRAME, NONE, GEN),  \
 		[TIME] = ROW("dns.time", "Time", SPAN, NONE, GEN, .unit = "s"),                    \
 	}
 
-static const struct l4_field dns_fields[] = ROWS("dns", "Domain Name System");
-static const struct l4_field mdns_fields[] = ROWS("mdns", "Multicast Domain Name System");
-static const struct l4_field llmnr_fields[] = ROWS("llmnr", "Link-local Multicast Name Resolution");
+static const struct l4_field dns_fields[] = ROWS("dns", "Domain Name System", DEC);
+static const struct l4_field mdns_fields[] = ROWS("mdns", "Multicast Domain Name System", HEX);
+static const struct l4_field llmnr_fields[] =
+    ROWS("llmnr", "Link-local Multicast Name Resolution", DEC);
 
 enum { NAME_TEXT_MAX = 1024, NAME_JUMPS = 64, PENDING = 1024 };
 
 struct l4_dns_pending {
 	struct {
 		uint64_t key;
-		uint32_t frame;
+		uint32_t frame, answered; /* packets */
 		l4_time ts;
 	} q[PENDING];
 };
@@ -234,6 +238,10 @@ static uint32_t label_text(char *o, uint32_t cap, const uint8_t *p, uint32_t n)
 			continue;
 		}
 		o[k++] = '\\';
+		if (p[i] >= 7 && p[i] <= 13) {
+			o[k++] = "abtnvfr"[p[i] - 7];
+			continue;
+		}
 		o[k++] = (char)('0' + (p[i] >> 6));
 		o[k++] = (char)('0' + (p[i] >> 3 & 7));
 		o[k++] = (char)('0' + (p[i] & 7));
@@ -282,8 +290,15 @@ static struct name read_name(struct l4_dissect *d, struct l4_view v, uint32_t at
 			continue;
 		}
 		if (c & 0xc0) { /* extended labels (RFC 6891 5) never came to be */
-			dis_bad(d, v.p + pos);
-			n.bad = true;
+			static const char odd[] = "<Unknown extended label>";
+			n.text = dis_alloc(d, sizeof odd);
+			if (n.text)
+				memcpy(n.text, odd, sizeof odd);
+			n.raw = n.len = sizeof odd - 1;
+			n.labels = 1;
+			if (!jumped)
+				n.used = pos + 1 - at;
+			n.bad = !n.text;
 			return n;
 		}
 		if (pos + 1u + c > v.cap) {
@@ -374,17 +389,18 @@ static void opt_record(
 	dis_u(d, Z_DO, h + 6, 2, z >> 15);
 	dis_u(d, Z_RES, h + 6, 2, z & 0x7fff);
 	dis_u(d, RESP_LEN, h + 8, 2, l4_get_u16(h + 8));
-	while (at + 4 <= end) {
+	while (at < end) {
+		/* An option that reaches beyond its record is shown, too. */
+		if (!dis_has(d, v, at + 4))
+			return;
 		const uint8_t *o = v.p + at;
 		uint32_t n = l4_get_u16(o + 2);
 		if (dis_wants(d, OPT))
-			dis_push(d, OPT, o, 4 + n);
+			dis_push(d, OPT, o, 4);
 		dis_u(d, OPT_CODE, o, 2, l4_get_u16(o));
 		dis_u(d, OPT_LEN, o + 2, 2, n);
-		if (n > end - at - 4) {
-			dis_short(d, v, at + 4 + n);
+		if (!dis_has(d, v, at + 4 + n))
 			return;
-		}
 		if (n)
 			dis_p(d, OPT_DATA, o + 4, n);
 		at += 4 + n;
@@ -546,6 +562,8 @@ static uint32_t record(struct l4_dissect *d, struct l4_view v, uint32_t at, bool
 	if (!dis_has(d, v, head + 10))
 		return 0;
 	uint32_t len = l4_get_u16(h + 8), data = head + 10;
+	if (!dis_has(d, v, data + len)) /* nothing of a record whose data are not there */
+		return 0;
 	const char *tn = l4_value_name(types, type);
 	dis_title(d, v.p + at, n.used + 10 + len, "%.*s: type %s", (int)n.len, n.text,
 	    tn ? tn : "unknown");
@@ -559,10 +577,9 @@ static uint32_t record(struct l4_dissect *d, struct l4_view v, uint32_t at, bool
 	put_name(d, RESP_NAME, v.p + at, &n);
 	dis_u(d, RESP_TYPE, h, 2, type);
 	if (type == 41) {
-		uint32_t end = data + len < v.cap ? data + len : v.cap;
-		opt_record(d, v, data, end, h);
-		if (d->stop == DIS_GO)
-			dis_has(d, v, data + len);
+		if (mdns)
+			dis_u(d, RESP_FLUSH, h + 2, 2, class >> 15);
+		opt_record(d, v, data, data + len, h);
 	} else {
 		dis_u(d, RESP_CLASS, h + 2, 2, mdns ? class & 0x7fff : class);
 		if (mdns)
@@ -576,44 +593,76 @@ static uint32_t record(struct l4_dissect *d, struct l4_view v, uint32_t at, bool
 	return d->stop == DIS_GO ? n.used + 10 + len : 0;
 }
 
+/* What is known of a question and its answer. */
+struct story {
+	uint32_t question, again, answered; /* packets; 0: none */
+	l4_time took;
+};
+
+enum { AGAIN_S_MAX = 5 }; /* seconds after which the same question is a new one */
+
 /* Finds the question to an answer, or remembers a question. */
-static void transaction(struct l4_dissect *d, uint16_t id, bool response)
+static struct story transaction(struct l4_dissect *d, uint16_t id, bool response)
 {
+	struct story none = { 0 }, t = { 0 };
 	if (d->quoted)
-		return;
+		return none;
 	if (!d->dns_pending && !(d->dns_pending = calloc(1, sizeof *d->dns_pending)))
-		return;
+		return none;
 	uint64_t key = ((uint64_t)(d->out.stream_proto + 1) << 56) |
 		       ((uint64_t)(uint32_t)d->out.stream << 16) | id;
 	uint64_t h = key * 0x9e3779b97f4a7c15u >> 40;
-	unsigned slot = (unsigned)h % PENDING;
+	unsigned slot = (unsigned)h % PENDING, take = slot;
 	for (unsigned k = 0; k < 4; k++) {
 		unsigned s = (slot + k) % PENDING;
-		if (d->dns_pending->q[s].key != key)
+		if (d->dns_pending->q[s].frame < d->dns_pending->q[take].frame)
+			take = s; /* the oldest */
+	}
+	for (unsigned k = 0; k < 4; k++) {
+		unsigned s = (slot + k) % PENDING;
+		if (d->dns_pending->q[s].key != key || !d->dns_pending->q[s].frame)
 			continue;
-		uint32_t frame = d->dns_pending->q[s].frame;
-		if (!response) {
-			dis_u(d, RETRANSMISSION, NULL, 0, 1);
-			dis_u(d, RETRANS_REQ, NULL, 0, frame);
-			return;
+		l4_time took = d->out.cap->ts - d->dns_pending->q[s].ts;
+		uint32_t answered = d->dns_pending->q[s].answered;
+		if (response && answered) {
+			t.answered = answered;
+			return t;
 		}
-		dis_u(d, RESPONSE_TO, NULL, 0, frame);
-		struct l4_item *i = dis_u(d, TIME, NULL, 0, 0);
-		if (i)
-			i->v.i = (int64_t)(d->out.cap->ts - d->dns_pending->q[s].ts);
-		return;
+		if (response) {
+			d->dns_pending->q[s].answered = (uint32_t)d->out.cap->number;
+			t.question = d->dns_pending->q[s].frame;
+			t.took = took;
+			return t;
+		}
+		if (!answered && (int64_t)took <= AGAIN_S_MAX * (int64_t)L4_SEC) {
+			t.again = d->dns_pending->q[s].frame;
+			return t;
+		}
+		take = s;
+		break;
 	}
 	if (response)
-		return;
-	unsigned oldest = slot;
-	for (unsigned k = 0; k < 4; k++) {
-		unsigned s = (slot + k) % PENDING;
-		if (d->dns_pending->q[s].frame < d->dns_pending->q[oldest].frame)
-			oldest = s;
+		return none;
+	d->dns_pending->q[take].key = key;
+	d->dns_pending->q[take].frame = (uint32_t)d->out.cap->number;
+	d->dns_pending->q[take].answered = 0;
+	d->dns_pending->q[take].ts = d->out.cap->ts;
+	return none;
+}
+
+static void put_story(struct l4_dissect *d, const struct story *t)
+{
+	if (t->again || t->answered) {
+		dis_u(d, RETRANSMISSION, NULL, 0, 1);
+		dis_u(d, t->again ? RETRANS_REQ : RETRANS_RESP, NULL, 0,
+		    t->again ? t->again : t->answered);
 	}
-	d->dns_pending->q[oldest].key = key;
-	d->dns_pending->q[oldest].frame = (uint32_t)d->out.cap->number;
-	d->dns_pending->q[oldest].ts = d->out.cap->ts;
+	if (!t->question)
+		return;
+	dis_u(d, RESPONSE_TO, NULL, 0, t->question);
+	struct l4_item *i = dis_u(d, TIME, NULL, 0, 0);
+	if (i)
+		i->v.i = (int64_t)t->took;
 }
 
 static void put_flags(struct l4_dissect *d, const uint8_t *p)
@@ -673,6 +722,8 @@ static void message(struct l4_dissect *d, struct l4_view v, bool mdns, uint32_t 
 		if (v.cap >= 4)
 			put_flags(d, h + 2);
 		dis_fixed(d, v, QUERIES, ADDITIONAL);
+		if (d->w_any && v.cap >= 4) /* counts as question or answer all the same */
+			(void)transaction(d, l4_get_u16(h), h[2] >> 7);
 		return;
 	}
 	uint16_t id = l4_get_u16(h), f = l4_get_u16(h + 2);
@@ -684,6 +735,9 @@ static void message(struct l4_dissect *d, struct l4_view v, bool mdns, uint32_t 
 	dis_fixed(d, v, ID, ID);
 	put_flags(d, h + 2);
 	dis_fixed(d, v, QUERIES, ADDITIONAL);
+	struct story story = { 0 };
+	if (d->w_any)
+		story = transaction(d, id, f >> 15);
 	uint32_t at = 12;
 	/* What nobody sees need not be walked. */
 	bool see = d->w_any || cols(d);
@@ -702,8 +756,7 @@ static void message(struct l4_dissect *d, struct l4_view v, bool mdns, uint32_t 
 			at += used;
 		}
 	}
-	if (d->w_any && !mdns)
-		transaction(d, id, f >> 15);
+	put_story(d, &story);
 }
 
 /* The item of the layer opened just now, + 1; 0: not wanted. */

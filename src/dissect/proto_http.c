@@ -241,14 +241,21 @@ static void put_chunks(struct l4_dissect *d, struct l4_view v, uint32_t at, uint
 		dis_s(d, FILE_DATA, from, end - (uint32_t)(from - v.p), body, n);
 }
 
+/* The end of the line at s, without what ends it; the last one may have nothing that does. */
+static const uint8_t *line_end(const uint8_t *s, const uint8_t *end, const uint8_t **next)
+{
+	const uint8_t *nl = memchr(s, '\n', (size_t)(end - s));
+	*next = nl ? nl + 1 : end;
+	if (!nl)
+		return end;
+	return nl > s && nl[-1] == '\r' ? nl - 1 : nl;
+}
+
 static void read_fields(const uint8_t *p, struct msg *m)
 {
 	const uint8_t *s = p + m->line, *end = p + m->header;
 	while (s < end) {
-		const uint8_t *nl = memchr(s, '\n', (size_t)(end - s));
-		if (!nl)
-			break;
-		const uint8_t *e = nl > s && nl[-1] == '\r' ? nl - 1 : nl;
+		const uint8_t *next, *e = line_end(s, end, &next);
 		const uint8_t *colon = memchr(s, ':', (size_t)(e - s));
 		if (colon) {
 			uint32_t n = (uint32_t)(colon - s);
@@ -276,7 +283,7 @@ static void read_fields(const uint8_t *p, struct msg *m)
 				m->type_len = vn;
 			}
 		}
-		s = nl + 1;
+		s = next;
 	}
 }
 
@@ -284,12 +291,9 @@ static void put_fields(struct l4_dissect *d, const uint8_t *p, const struct msg 
 {
 	const uint8_t *s = p + m->line, *end = p + m->header;
 	while (s < end) {
-		const uint8_t *nl = memchr(s, '\n', (size_t)(end - s));
-		if (!nl)
-			break;
-		const uint8_t *e = nl > s && nl[-1] == '\r' ? nl - 1 : nl;
+		const uint8_t *next, *e = line_end(s, end, &next);
 		const uint8_t *colon = memchr(s, ':', (size_t)(e - s));
-		uint32_t whole = (uint32_t)(nl + 1 - s);
+		uint32_t whole = (uint32_t)(next - s);
 		if (e == s || !colon)
 			break; /* what is no field ends them */
 		dis_p(d, m->response ? RESP_LINE : REQ_LINE, s, whole);
@@ -302,7 +306,7 @@ static void put_fields(struct l4_dissect *d, const uint8_t *p, const struct msg 
 				if (r == H_CONTENT_LENGTH && v < e && *v >= '0' && *v <= '9')
 					dis_u(d, CONTENT_LENGTH, NULL, 0, m->length);
 			}
-		s = nl + 1;
+		s = next;
 	}
 }
 
@@ -410,6 +414,9 @@ static void dissect_http(struct l4_dissect *d, struct l4_view v)
 			if (first && !memchr(rest.p, '\n', rest.cap) &&
 			    stream_want(d, at, STREAM_ONE_MORE))
 				return;
+			/* On a connection without a message before, it is nothing. */
+			if (first && d->app_conv && !d->app_conv->app_seen)
+				return;
 			/* bytes between messages, or the middle of one that began before */
 			dis_layer(d, rest, 0);
 			col_proto(d, "HTTP");
@@ -420,6 +427,8 @@ static void dissect_http(struct l4_dissect *d, struct l4_view v)
 			}
 			return;
 		}
+		if (d->app_conv)
+			d->app_conv->app_seen = true;
 		const uint8_t *nl = memchr(rest.p, '\n', rest.cap);
 		m.line = nl ? (uint32_t)(nl + 1 - rest.p) : rest.cap;
 		m.header = header_end(rest.p, rest.cap);

@@ -2,6 +2,7 @@
  *
  * What is quoted is dissected like any packet, except that its columns are not shown, that it
  * changes no connection, and that its end in the middle is no damage. */
+#include "dissect/conv.h"
 #include "dissect/link.h"
 
 enum {
@@ -159,6 +160,7 @@ static void echo(struct l4_dissect *d, struct l4_view v)
 			col_dec(d, d->hop_limit);
 		}
 	}
+	l4_echo_put(d, h[0] == 0, l4_get_u32(h + 4), RESP_TO, RESP_TIME);
 	dis_data(d, view_skip(v, 8));
 }
 

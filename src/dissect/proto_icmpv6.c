@@ -1,5 +1,6 @@
 /* ICMPv6 (RFC 4443) with neighbour discovery (RFC 4861), MLD (RFC 2710, RFC 3810) and the quoted
  * packet of the error messages. */
+#include "dissect/conv.h"
 #include "dissect/link.h"
 
 enum {
@@ -13,6 +14,8 @@ enum {
 	POINTER,
 	ECHO_ID,
 	ECHO_SEQ,
+	RESP_TO,
+	RESP_TIME,
 	RA_HLIM,
 	RA_FLAG,
 	RA_M,
@@ -97,6 +100,8 @@ static const struct l4_field fields[] = {
 	[POINTER] = ROW("icmpv6.pointer", "Pointer", U32, DEC, WALK),
 	[ECHO_ID] =
 	    ROW("icmpv6.echo.identifier", "Identifier", U16, HEX, AT(32, 16), .alias = "id"),
+	[RESP_TO] = ROW("icmpv6.resp_to", "Response To", FRAME, NONE, GEN),
+	[RESP_TIME] = ROW("icmpv6.resptime", "Response Time", DOUBLE, NONE, GEN, .unit = "ms"),
 	[ECHO_SEQ] =
 	    ROW("icmpv6.echo.sequence_number", "Sequence", U16, DEC, AT(48, 16), .alias = "seq"),
 	[RA_HLIM] = ROW("icmpv6.nd.ra.cur_hop_limit", "Cur hop limit", U8, DEC, WALK),
@@ -356,6 +361,7 @@ static void body(struct l4_dissect *d, struct l4_view v)
 			if (d->net_src.kind == L4_AK_IP6 && d->net_src.p)
 				col_fmt(d, ", hop limit=%u", d->hop_limit);
 		}
+		l4_echo_put(d, h[0] == 129, l4_get_u32(h + 4), RESP_TO, RESP_TIME);
 		dis_data(d, view_skip(v, 8));
 		break;
 	case 130:

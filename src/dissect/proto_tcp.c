@@ -34,6 +34,8 @@ enum {
 	CONN_SYN,
 	CONN_SYNACK,
 	CONN_FIN,
+	FIN_ACTIVE,
+	FIN_PASSIVE,
 	CONN_RST,
 	FLAGS_STR,
 	WINDOW_VALUE,
@@ -126,6 +128,10 @@ static const struct l4_field fields[] = {
 	[CONN_SYNACK] =
 	    EVENT("tcp.connection.synack", "Connection establish acknowledge (SYN+ACK)", CHAT),
 	[CONN_FIN] = EVENT("tcp.connection.fin", "Connection finish (FIN)", CHAT),
+	[FIN_ACTIVE] =
+	    EVENT("tcp.connection.fin_active", "This frame initiates the connection closing", NOTE),
+	[FIN_PASSIVE] = EVENT(
+	    "tcp.connection.fin_passive", "This frame undergoes the connection closing", NOTE),
 	[CONN_RST] = EVENT("tcp.connection.rst", "Connection reset (RST)", WARN),
 	[FLAGS_STR] = ROW("tcp.flags.str", "TCP Flags", STRING, NONE, GEN, .depth = 1),
 	[WINDOW_VALUE] = ROW("tcp.window_size_value", "Window", U16, DEC, AT(112, 16), .def = 8192,
@@ -433,8 +439,10 @@ static void put_header(struct l4_dissect *d, struct l4_view v, const struct l4_t
 	if (!d->quoted) {
 		if (t->flags & TH_SYN)
 			dis_expert(d, t->flags & TH_ACK ? CONN_SYNACK : CONN_SYN);
-		if (t->flags & TH_FIN)
+		if (t->flags & TH_FIN) {
 			dis_expert(d, CONN_FIN);
+			dis_expert(d, t->closed_after ? FIN_PASSIVE : FIN_ACTIVE);
+		}
 		if (t->flags & TH_RST)
 			dis_expert(d, CONN_RST);
 	}
@@ -648,6 +656,9 @@ static void dissect_tcp(struct l4_dissect *d, struct l4_view v)
 			if (!d->quoted) {
 				c->last_ts = d->out.cap->ts;
 				note_life(d, &t, c, begun);
+				t.closed_after = rev->bits & FLOW_CLOSED;
+				if (t.flags & TH_FIN && !t.closed_after)
+					fwd->bits |= FLOW_CLOSED;
 				note_ecn(&t, c);
 			}
 		}

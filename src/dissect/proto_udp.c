@@ -181,7 +181,9 @@ static void dissect_udp(struct l4_dissect *d, struct l4_view v)
 	struct l4_view all = view_cut(v, len);
 	struct l4_conv *c = NULL;
 	l4_time prev = 0;
-	if (d->w_any || d->columns || d->connections) {
+	/* DNS matches answers to questions by the stream. */
+	bool asked = d->any[PROTO_dns] || d->any[PROTO_mdns] || d->any[PROTO_llmnr];
+	if (d->w_any || d->columns || d->connections || asked) {
 		dis_u(d, CHECKSUM, h + 6, 2, l4_get_u16(h + 6));
 		uint16_t should = 0;
 		unsigned status = checksum_status(d, all, len, &should);

@@ -311,6 +311,24 @@ static uint8_t by_look(struct l4_view v)
 	return PROTO_NONE;
 }
 
+/* A segment out of its order: the whole messages in it, and the rest as a segment. */
+static void late_message(
+    struct l4_dissect *d, uint8_t id, struct l4_view v, const struct l4_tcp_hdr *t, unsigned row)
+{
+	uint32_t n_layers = d->out.n_layers;
+	d->can_desegment = v.cap == v.len && !d->cfg.no_streams && !(t->flags & (TH_FIN | TH_RST));
+	d->deseg_need = d->scanned = d->deseg_offset = 0;
+	dis_call(d, id, v);
+	d->can_desegment = false;
+	if (!d->deseg_need || d->stop != DIS_GO || d->deseg_offset >= v.len)
+		return;
+	if (d->deseg_offset == 0) {
+		d->out.n_layers = n_layers;
+		info_segment(d);
+	}
+	segment_of(d, view_skip(v, d->deseg_offset), row);
+}
+
 void l4_tcp_payload(struct l4_dissect *d, struct l4_view v, const struct l4_tcp_hdr *t,
     struct l4_conv *c, bool from_lo, const struct l4_tcp_ta *ta, unsigned first_row)
 {
@@ -329,10 +347,12 @@ void l4_tcp_payload(struct l4_dissect *d, struct l4_view v, const struct l4_tcp_
 		return;
 	}
 	struct l4_tcp_flow *f = c ? &c->flow[!from_lo] : NULL;
+	d->app_conv = d->quoted ? NULL : c;
 	/* A keep-alive's byte and bytes seen before are no part of the stream. */
-	bool repeated =
-	    ta->flags & (TCP_A_KEEP_ALIVE | TCP_A_RETRANSMISSION | TCP_A_FAST_RETRANSMISSION |
-			    TCP_A_SPURIOUS_RETRANSMISSION | TCP_A_OUT_OF_ORDER);
+	bool repeated = ta->flags & (TCP_A_KEEP_ALIVE | TCP_A_RETRANSMISSION);
+	/* These may be new to us: whole messages in them are shown, others are not waited for. */
+	bool late = ta->flags & (TCP_A_FAST_RETRANSMISSION | TCP_A_SPURIOUS_RETRANSMISSION |
+				    TCP_A_OUT_OF_ORDER);
 	if (f && f->stream) {
 		struct record *r = &d->streams->r[f->stream - 1];
 		bool open_end = r->need == STREAM_UNTIL_FIN;
@@ -341,7 +361,7 @@ void l4_tcp_payload(struct l4_dissect *d, struct l4_view v, const struct l4_tcp_
 			return;
 		}
 		/* After a hole, what lies within the message is still no message of its own. */
-		if (!repeated && l4_seq_geq(t->seq, r->start + r->have) &&
+		if (!repeated && !late && l4_seq_geq(t->seq, r->start + r->have) &&
 		    (open_end ||
 			(r->need < STREAM_UNTIL_FIN && l4_seq_lt(t->seq, r->start + r->need)))) {
 			r->holed = true;
@@ -352,13 +372,19 @@ void l4_tcp_payload(struct l4_dissect *d, struct l4_view v, const struct l4_tcp_
 				release(d->streams, f);
 			return;
 		}
-		if (repeated) {
+		bool inside = l4_seq_geq(t->seq, r->start) && l4_seq_lt(t->seq, r->start + r->have);
+		if (repeated || (late && inside)) {
 			segment_of(d, v, first_row);
 			return;
 		}
-		release(d->streams, f);
+		if (!late)
+			release(d->streams, f);
 	} else if (repeated && !d->quoted) {
 		segment_of(d, v, first_row);
+		return;
+	}
+	if (late && !d->quoted) {
+		late_message(d, id, v, t, first_row);
 		return;
 	}
 	uint32_t n_layers = d->out.n_layers;

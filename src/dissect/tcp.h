@@ -45,6 +45,7 @@ struct l4_tcp_hdr {
 	uint16_t flags;  /* TH_* */
 	uint16_t hlen;
 	bool have_seglen;     /* false: the length is not known (a fragment, a quotation) */
+	bool closed_after;    /* the other side began to close */
 	bool ace;             /* the ECN flags are a counter */
 	uint8_t completeness; /* of the connection before this segment */
 	uint8_t mp_ops;       /* bits of MPTCP subtypes seen in the options */
