@@ -238,7 +238,8 @@ static void value_text(struct out *o, const struct l4_item *i)
 		return;
 	}
 	if (i->field->type == L4_FT_BYTES && !i->n) {
-		out_str(o, "<none>");
+		bool usual = i->field->flags & L4_FF_MAY_BE_EMPTY;
+		out_str(o, usual ? "<none>" : "<MISSING>");
 		return;
 	}
 	if (i->field->type == L4_FT_BYTES) {

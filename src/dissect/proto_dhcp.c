@@ -41,7 +41,27 @@ enum {
 	OPT_RENEW,
 	OPT_REBIND,
 	OPT_VENDOR,
-	OPT_MESSAGE
+	OPT_MESSAGE,
+	OPT_TIME_OFFSET,
+	OPT_TIME_SERVER,
+	OPT_NAME_SERVER,
+	OPT_LOG_SERVER,
+	OPT_ROOT_PATH,
+	OPT_MTU,
+	OPT_NIS_DOMAIN,
+	OPT_NIS_SERVER,
+	OPT_NBNS,
+	OPT_NBDD,
+	OPT_NB_NODE,
+	OPT_NB_SCOPE,
+	OPT_TFTP_NAME,
+	OPT_BOOTFILE,
+	OPT_TFTP_ADDR,
+	OPT_OVERLOAD,
+	OPT_CLIENT_HW_TYPE,
+	OPT_CLIENT_MAC,
+	OPT_END,
+	OPT_PADDING
 };
 
 static const struct l4_value ops[] = { { 1, "Boot Request" }, { 2, "Boot Reply" }, { 0, NULL } };
@@ -110,9 +130,42 @@ static const struct l4_field fields[] = {
 	[OPT_VENDOR] =
 	    ROW("dhcp.option.vendor_class_id", "Vendor class identifier", STRING, NONE, .depth = 1),
 	[OPT_MESSAGE] = ROW("dhcp.option.message", "Message", STRING, NONE, .depth = 1),
+	[OPT_TIME_OFFSET] =
+	    ROW("dhcp.option.time_offset", "Time Offset", I32, DEC, .depth = 1, .unit = "s"),
+	[OPT_TIME_SERVER] = ROW("dhcp.option.time_server", "Time Server", IP4, NONE, .depth = 1),
+	[OPT_NAME_SERVER] = ROW("dhcp.option.name_server", "Name Server", IP4, NONE, .depth = 1),
+	[OPT_LOG_SERVER] = ROW("dhcp.option.log_server", "Log Server", IP4, NONE, .depth = 1),
+	[OPT_ROOT_PATH] = ROW("dhcp.option.root_path", "Root Path", STRING, NONE, .depth = 1),
+	[OPT_MTU] = ROW("dhcp.option.interface_mtu", "Interface MTU", U16, DEC, .depth = 1),
+	[OPT_NIS_DOMAIN] = ROW("dhcp.option.nis_domain", "Network Information Service Domain",
+	    STRING, NONE, .depth = 1),
+	[OPT_NIS_SERVER] = ROW(
+	    "dhcp.option.nis_server", "Network Information Service Server", IP4, NONE, .depth = 1),
+	[OPT_NBNS] = ROW("dhcp.option.netbios_over_tcpip_name_server",
+	    "NetBIOS over TCP/IP Name Server", IP4, NONE, .depth = 1),
+	[OPT_NBDD] = ROW("dhcp.option.netbios_over_tcpip_dd_name_server",
+	    "NetBIOS over TCP/IP Datagram Distribution Name Server", IP4, NONE, .depth = 1),
+	[OPT_NB_NODE] = ROW("dhcp.option.netbios_over_tcpip_node_type",
+	    "NetBIOS over TCP/IP Node Type", U8, DEC, .depth = 1),
+	[OPT_NB_SCOPE] = ROW("dhcp.option.netbios_over_tcpip_scope", "NetBIOS over TCP/IP Scope",
+	    STRING, NONE, .depth = 1),
+	[OPT_TFTP_NAME] =
+	    ROW("dhcp.option.tftp_server_name", "TFTP Server Name", STRING, NONE, .depth = 1),
+	[OPT_BOOTFILE] =
+	    ROW("dhcp.option.bootfile_name", "Bootfile name", STRING, NONE, .depth = 1),
+	[OPT_TFTP_ADDR] =
+	    ROW("dhcp.option.tftp_server_address", "TFTP Server Address", IP4, NONE, .depth = 1),
+	[OPT_OVERLOAD] = ROW("dhcp.option.option_overload", "Option Overload", U8, DEC, .depth = 1),
+	[OPT_CLIENT_HW_TYPE] = ROW("dhcp.hw.type", "Hardware type", U8, HEX, .depth = 1),
+	[OPT_CLIENT_MAC] = ROW("dhcp.hw.mac_addr", "Client MAC address", MAC, NONE, .depth = 1),
+	[OPT_END] = ROW("dhcp.option.end", "Option End", U8, DEC, .depth = 1),
+	[OPT_PADDING] = ROW("dhcp.option.padding", "Padding", BYTES, NONE, WALK),
 };
 
-enum kind { K_IP, K_STRING, K_U8S, K_U16, K_U32 };
+/* RFC 2131 3 */
+#define COOKIE_VALUE 0x63825363
+
+enum kind { K_IP, K_STRING, K_U8S, K_U16, K_U32, K_I32 };
 
 static const struct {
 	uint8_t code, row;
@@ -122,7 +175,13 @@ static const struct {
 	{ 42, OPT_NTP, K_IP }, { 50, OPT_REQUESTED, K_IP }, { 51, OPT_LEASE, K_U32 },
 	{ 53, OPT_DHCP, K_U8S }, { 54, OPT_SERVER_ID, K_IP }, { 55, OPT_REQUEST_ITEM, K_U8S },
 	{ 56, OPT_MESSAGE, K_STRING }, { 57, OPT_MAX_SIZE, K_U16 }, { 58, OPT_RENEW, K_U32 },
-	{ 59, OPT_REBIND, K_U32 }, { 60, OPT_VENDOR, K_STRING } };
+	{ 59, OPT_REBIND, K_U32 }, { 60, OPT_VENDOR, K_STRING }, { 2, OPT_TIME_OFFSET, K_I32 },
+	{ 4, OPT_TIME_SERVER, K_IP }, { 5, OPT_NAME_SERVER, K_IP }, { 7, OPT_LOG_SERVER, K_IP },
+	{ 17, OPT_ROOT_PATH, K_STRING }, { 26, OPT_MTU, K_U16 }, { 40, OPT_NIS_DOMAIN, K_STRING },
+	{ 41, OPT_NIS_SERVER, K_IP }, { 44, OPT_NBNS, K_IP }, { 45, OPT_NBDD, K_IP },
+	{ 46, OPT_NB_NODE, K_U8S }, { 47, OPT_NB_SCOPE, K_STRING }, { 52, OPT_OVERLOAD, K_U8S },
+	{ 66, OPT_TFTP_NAME, K_STRING }, { 67, OPT_BOOTFILE, K_STRING },
+	{ 150, OPT_TFTP_ADDR, K_IP } };
 
 static void option_value(struct l4_dissect *d, const uint8_t *o, uint32_t n)
 {
@@ -145,7 +204,83 @@ static void option_value(struct l4_dissect *d, const uint8_t *o, uint32_t n)
 			dis_u(d, row, p, 2, l4_get_u16(p));
 		else if (options[i].kind == K_U32 && n == 4)
 			dis_u(d, row, p, 4, l4_get_u32(p));
+		else if (options[i].kind == K_I32 && n == 4) {
+			struct l4_item *item = dis_u(d, row, p, 4, 0);
+			if (item)
+				item->v.i = (int32_t)l4_get_u32(p);
+		}
 	}
+	/* RFC 2132 9.14: a hardware type and an address, mostly. */
+	if (o[0] == 61 && n == 7 && (p[0] == 1 || p[0] == 6)) {
+		dis_u(d, OPT_CLIENT_HW_TYPE, p, 1, p[0]);
+		dis_p(d, OPT_CLIENT_MAC, p + 1, 6);
+	}
+}
+
+/* RFC 2132 9.3: what the fields for names hold instead: 1 file, 2 server, 3 both; 0: names. */
+static unsigned overload(const uint8_t *h, uint32_t n)
+{
+	for (uint32_t at = 240; at + 1 < n && h[at] != 255;) {
+		if (h[at] == 0)
+			at++;
+		else if (h[at] == 52 && at + 2 < n && h[at + 1] >= 1)
+			return h[at + 2] & 3;
+		else
+			at += 2u + h[at + 1];
+	}
+	return 0;
+}
+
+static void message_type(
+    struct l4_dissect *d, const uint8_t *h, const uint8_t *o, struct l4_item *title)
+{
+	const char *t = l4_value_name(messages, o[2]);
+	if (title)
+		dis_text(d, title, "Dynamic Host Configuration Protocol (%s)",
+		    o[2] && t ? t : "Unknown");
+	if (!cols(d))
+		return;
+	col_clear(d);
+	col_fmt(d, "DHCP %s", t ? t : "Unknown");
+	for (unsigned pad = (unsigned)(t ? strlen(t) : 7); pad < 8; pad++)
+		col_str(d, " ");
+	col_fmt(d, " - Transaction ID 0x%x", l4_get_u32(h + 4));
+}
+
+/* The options from `at` to `end`; outer: those behind the cookie. False: stopped. */
+static bool walk(
+    struct l4_dissect *d, struct l4_view v, uint32_t at, uint32_t end, bool outer, uint32_t title)
+{
+	while (at < end) {
+		const uint8_t *o = v.p + at;
+		/* Wireshark gives the end mark the number of padding */
+		dis_u(d, OPT_TYPE, o, 1, o[0] == 255 ? 0 : o[0]);
+		if (o[0] == 0 || o[0] == 255) {
+			at++;
+			if (o[0] == 0)
+				continue;
+			dis_u(d, OPT_END, o, 1, 255);
+			if (outer && at < end)
+				dis_p(d, OPT_PADDING, v.p + at, end - at);
+			return true;
+		}
+		if (!dis_has(d, v, at + 2))
+			return false;
+		dis_u(d, OPT_LEN, o + 1, 1, o[1]);
+		if (!dis_has(d, v, at + 2u + o[1]))
+			return false;
+		option_value(d, o, o[1]);
+		if (o[0] == 53 && o[1] == 1)
+			message_type(d, v.p, o, title ? &d->items[title - 1] : NULL);
+		if (outer && o[0] == 52 && o[1] >= 1) {
+			if (o[2] & 1 && !walk(d, v, 108, 236, false, title))
+				return false;
+			if (o[2] & 2 && !walk(d, v, 44, 108, false, title))
+				return false;
+		}
+		at += 2u + o[1];
+	}
+	return true;
 }
 
 static void dissect_dhcp(struct l4_dissect *d, struct l4_view v)
@@ -168,43 +303,18 @@ static void dissect_dhcp(struct l4_dissect *d, struct l4_view v)
 	} else if (h[2] && h[2] <= 16) {
 		dis_p(d, HW_ADDR, h + 28, h[2]);
 	}
+	unsigned options_in =
+	    v.cap >= 240 && l4_get_u32(h + 236) == COOKIE_VALUE ? overload(h, v.cap) : 0;
 	uint32_t n = (uint32_t)strnlen((const char *)h + 44, 64);
-	dis_s(d, SERVER, h + 44, 64, h + 44, n);
+	if (!(options_in & 2))
+		dis_s(d, SERVER, h + 44, 64, h + 44, n);
 	n = (uint32_t)strnlen((const char *)h + 108, 128);
-	dis_s(d, FILE_NAME, h + 108, 128, h + 108, n);
-	if (v.len < 240 || !dis_has(d, v, 240) || l4_get_u32(h + 236) != 0x63825363)
+	if (!(options_in & 1))
+		dis_s(d, FILE_NAME, h + 108, 128, h + 108, n);
+	if (v.len < 240 || !dis_has(d, v, 240) || l4_get_u32(h + 236) != COOKIE_VALUE)
 		return;
 	dis_p(d, COOKIE, h + 236, 4);
-	for (uint32_t at = 240; at < v.cap;) {
-		const uint8_t *o = h + at;
-		/* Wireshark gives the end mark the number of padding */
-		dis_u(d, OPT_TYPE, o, 1, o[0] == 255 ? 0 : o[0]);
-		if (o[0] == 0 || o[0] == 255) {
-			at++;
-			if (o[0] == 255)
-				break;
-			continue;
-		}
-		if (!dis_has(d, v, at + 2))
-			return;
-		dis_u(d, OPT_LEN, o + 1, 1, o[1]);
-		if (!dis_has(d, v, at + 2u + o[1]))
-			return;
-		option_value(d, o, o[1]);
-		if (o[0] == 53 && o[1] == 1 && own)
-			dis_text(d, &d->items[own - 1], "Dynamic Host Configuration Protocol (%s)",
-			    o[2] && l4_value_name(messages, o[2]) ? l4_value_name(messages, o[2])
-								  : "Unknown");
-		if (o[0] == 53 && o[1] == 1 && cols(d)) {
-			const char *t = l4_value_name(messages, o[2]);
-			col_clear(d);
-			col_fmt(d, "DHCP %s", t ? t : "Unknown");
-			for (unsigned pad = (unsigned)(t ? strlen(t) : 7); pad < 8; pad++)
-				col_str(d, " ");
-			col_fmt(d, " - Transaction ID 0x%x", l4_get_u32(h + 4));
-		}
-		at += 2u + o[1];
-	}
+	walk(d, v, 240, v.cap, true, own);
 }
 
 static const struct l4_binding bindings[] = { { "udp.port", 67 }, { "udp.port", 68 }, { NULL, 0 } };

@@ -129,6 +129,7 @@ static void dissect_eth(struct l4_dissect *d, struct l4_view v)
 	}
 	const uint8_t *h = v.p;
 	uint16_t type = l4_get_u16(h + 12);
+	bool length = type && type <= 1500; /* 802.3; 0 is taken for a type */
 	/* FabricPath's addresses are none of Ethernet's. */
 	if (type == 0x8903) {
 		dis_mark(d, PROTO_eth, v);
@@ -143,7 +144,7 @@ static void dissect_eth(struct l4_dissect *d, struct l4_view v)
 	if (d->w_any) {
 		char *o = dis_title_room(d);
 		if (o) {
-			if (type <= 1500) {
+			if (length) {
 				*fmt_str(o, "IEEE 802.3 Ethernet ") = 0;
 			} else {
 				o = fmt_mac(fmt_str(o, "Ethernet II, Src: "), h + 6);
@@ -154,9 +155,9 @@ static void dissect_eth(struct l4_dissect *d, struct l4_view v)
 		if (h[6] & 1)
 			dis_expert(d, SRC_GROUP);
 	}
-	if (type <= 1500)
+	if (length)
 		dis_u(d, LEN, h + 12, 2, type);
-	else if (type < 1536)
+	else if (type && type < 1536)
 		dis_u(d, INVALID, h + 12, 2, type);
 	else
 		dis_u(d, TYPE, h + 12, 2, type);
@@ -165,10 +166,10 @@ static void dissect_eth(struct l4_dissect *d, struct l4_view v)
 	const uint8_t *saved_at = d->net_at;
 	d->net_len = next.len;
 	d->net_at = next.p;
-	bool past = type <= 1500 && type > next.len;
+	bool past = length && type > next.len;
 	if (past)
 		dis_expert(d, LEN_PAST);
-	if (type <= 1500) {
+	if (length) {
 		col_proto(d, "LLC");
 		if (type < next.len)
 			next = view_cut(next, type);
@@ -176,7 +177,7 @@ static void dissect_eth(struct l4_dissect *d, struct l4_view v)
 		dis_call(d, PROTO_llc, next);
 		/* An 802.3 length is the payload's length, whatever it held. */
 		d->net_len = next.len;
-	} else if (type < 1536) {
+	} else if (type && type < 1536) {
 		dis_data(d, next);
 	} else {
 		l4_link_ethertype(d, type, next);

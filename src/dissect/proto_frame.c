@@ -179,6 +179,8 @@ static void dissect_frame(struct l4_dissect *d, struct l4_view v)
 		if (c->pcapng) {
 			o = fmt_str(fmt_str(o, " on interface "), interface_name(c));
 			o = fmt_dec(fmt_str(o, ", id "), c->interface_id);
+			if (c->has_flags && (c->flags & 3) % 3)
+				o = fmt_str(o, (c->flags & 3) == 1 ? " (inbound)" : " (outbound)");
 		}
 		*o = 0;
 	}

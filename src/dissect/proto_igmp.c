@@ -105,6 +105,12 @@ static void report_v3(struct l4_dissect *d, struct l4_view v)
 	}
 }
 
+/* RFC 3376 4.1.1: from 128 on a number with an exponent. */
+static unsigned response_time(uint8_t code)
+{
+	return code < 128 ? code : ((code & 15u) | 16u) << ((code >> 4 & 7) + 3);
+}
+
 static void dissect_igmp(struct l4_dissect *d, struct l4_view v)
 {
 	dis_layer(d, v, 8);
@@ -135,7 +141,7 @@ static void dissect_igmp(struct l4_dissect *d, struct l4_view v)
 	if (version == 1)
 		dis_p(d, RESERVED, h + 1, 1);
 	else
-		dis_u(d, MAX_RESP, h + 1, 1, h[1]);
+		dis_u(d, MAX_RESP, h + 1, 1, version == 3 ? response_time(h[1]) : h[1]);
 	checksum(d, v);
 	dis_p(d, MADDR, h + 4, 4);
 	if (cols(d) && h[0] == 0x11) {

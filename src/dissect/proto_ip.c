@@ -152,8 +152,13 @@ static void cut_header(struct l4_dissect *d, struct l4_view v)
 	dis_u(d, HDR_LEN, h, 1, (h[0] & 15u) * 4);
 	if (!dis_fixed(d, v, DSFIELD, LEN))
 		return;
-	if (v.cap >= 4 && l4_get_u16(h + 2) > v.len)
-		dis_expert(d, BOGUS_LEN);
+	if (v.cap >= 4) {
+		uint32_t len = l4_get_u16(h + 2), all = len ? len : v.len;
+		if (len > v.len || all < (h[0] & 15u) * 4)
+			dis_expert(d, BOGUS_LEN);
+		if (all < (h[0] & 15u) * 4)
+			return;
+	}
 	dis_fixed(d, v, ID, ID);
 	if (v.cap >= 8)
 		dis_fixed(d, v, FLAGS, CHECKSUM);
@@ -199,6 +204,7 @@ static void dissect_ip(struct l4_dissect *d, struct l4_view v)
 	const uint8_t *h = v.p;
 	uint32_t hlen = (h[0] & 15u) * 4;
 	if (h[0] >> 4 != 4) {
+		dis_head(d, "Internet Protocol, bogus version (%u)", h[0] >> 4);
 		dis_fixed(d, v, VERSION, VERSION);
 		dis_expert(d, BOGUS_VERSION);
 		if (cols(d))

@@ -109,8 +109,20 @@ static void version_2(struct l4_dissect *d, struct l4_view v)
 	const uint8_t *h = v.p;
 	dis_layer(d, v, 20);
 	dis_head(d, "Linux cooked capture v2");
-	if (!dis_has(d, v, 20))
+	if (v.cap < 20) {
+		if (v.cap >= 2 && l4_get_u16(h) >= 1536)
+			dis_u(d, ETYPE2, h, 2, l4_get_u16(h));
+		if (v.cap >= 8)
+			dis_u(d, IFINDEX, h + 4, 4, l4_get_u32(h + 4));
+		if (v.cap >= 10)
+			dis_u(d, HATYPE2, h + 8, 2, l4_get_u16(h + 8));
+		if (v.cap >= 11)
+			dis_u(d, PKTTYPE, h + 10, 1, h[10]);
+		if (v.cap >= 12)
+			dis_u(d, HALEN, h + 11, 1, h[11]);
+		dis_short(d, v, 20);
 		return;
+	}
 	col_proto(d, "SLL");
 	uint16_t type = l4_get_u16(h), hatype = l4_get_u16(h + 8);
 	if (type >= 1536 && hatype != 778)
@@ -136,13 +148,17 @@ static void dissect_sll(struct l4_dissect *d, struct l4_view v)
 	const uint8_t *h = v.p;
 	dis_layer(d, v, 16);
 	dis_head(d, "Linux cooked capture v1");
+	col_proto(d, "SLL");
+	if (v.cap >= 2)
+		dis_u(d, PKTTYPE, h, 2, l4_get_u16(h));
+	if (v.cap >= 4)
+		dis_u(d, HATYPE, h + 2, 2, l4_get_u16(h + 2));
+	if (v.cap >= 6)
+		dis_u(d, HALEN, h + 4, 2, l4_get_u16(h + 4));
+	if (v.cap >= 14)
+		source(d, h + 6, l4_get_u16(h + 4));
 	if (!dis_has(d, v, 16))
 		return;
-	col_proto(d, "SLL");
-	dis_u(d, PKTTYPE, h, 2, l4_get_u16(h));
-	dis_u(d, HATYPE, h + 2, 2, l4_get_u16(h + 2));
-	dis_u(d, HALEN, h + 4, 2, l4_get_u16(h + 4));
-	source(d, h + 6, l4_get_u16(h + 4));
 	payload(d, l4_get_u16(h + 14), l4_get_u16(h + 2), h + 14, view_skip(v, 16), ETYPE);
 }
 

@@ -214,6 +214,7 @@ static void in_flight(struct l4_dissect *d, const struct l4_tcp_hdr *t, struct l
 	/* What the other side has told to have arrived is not in flight any more. */
 	for (unsigned i = 0; i < rev->n_sack; i++)
 		n -= rev->sack_r[i] - rev->sack_l[i];
+	ta->noted = true;
 	if (n && n < 2000000000)
 		ta->bytes_in_flight = n;
 	bool push = t->flags & TH_PSH;
