@@ -204,7 +204,6 @@ static void dissect_ip(struct l4_dissect *d, struct l4_view v)
 	const uint8_t *h = v.p;
 	uint32_t hlen = (h[0] & 15u) * 4;
 	if (h[0] >> 4 != 4) {
-		dis_head(d, "Internet Protocol, bogus version (%u)", h[0] >> 4);
 		dis_fixed(d, v, VERSION, VERSION);
 		dis_expert(d, BOGUS_VERSION);
 		if (cols(d))

@@ -109,14 +109,14 @@ static void put_header(struct l4_dissect *d, struct l4_view v)
  * time. */
 static void cut_header(struct l4_dissect *d, struct l4_view v)
 {
-	dis_fixed(d, v, VERSION, VERSION);
+	dis_fixed(d, v, VERSION, IP_VERSION);
 	if (v.cap < 4)
 		return;
 	if (v.cap < 7) {
-		dis_fixed(d, view_cut(v, 4), VERSION + 1, ADDR2);
+		dis_fixed(d, view_cut(v, 4), IP_VERSION + 1, ADDR2);
 		return;
 	}
-	dis_fixed(d, v, VERSION + 1, ADDR1);
+	dis_fixed(d, v, IP_VERSION + 1, ADDR1);
 	if (v.cap < 24)
 		return;
 	host(d, SRC_HOST, v.p + 8);
@@ -136,7 +136,7 @@ static void dissect_ipv6(struct l4_dissect *d, struct l4_view v)
 		return;
 	const uint8_t *h = v.p;
 	if (h[0] >> 4 != 6) {
-		dis_fixed(d, v, VERSION, VERSION);
+		dis_fixed(d, v, VERSION, IP_VERSION);
 		dis_expert(d, BOGUS_VERSION);
 		if (cols(d))
 			col_fmt(d, "Bogus IPv6 version (%u, must be 6)", h[0] >> 4);
