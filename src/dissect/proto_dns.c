@@ -255,7 +255,7 @@ static struct name read_name(struct l4_dissect *d, struct l4_view v, uint32_t at
 	struct name n = { .text = NULL };
 	char buf[NAME_TEXT_MAX];
 	uint32_t o = 0, pos = at, jumps = 0;
-	bool jumped = false;
+	bool jumped = false, too_long = false;
 	for (;;) {
 		if (pos >= v.cap) {
 			dis_short(d, v, pos + 1);
@@ -306,6 +306,8 @@ static struct name read_name(struct l4_dissect *d, struct l4_view v, uint32_t at
 			n.bad = true;
 			return n;
 		}
+		if (n.raw + c + 2 > NAME_TEXT_MAX)
+			too_long = true;
 		if (o + c + 2 < NAME_TEXT_MAX) {
 			if (o) {
 				buf[o++] = '.';
@@ -316,6 +318,11 @@ static struct name read_name(struct l4_dissect *d, struct l4_view v, uint32_t at
 		}
 		n.labels++;
 		pos += 1u + c;
+	}
+	if (too_long) {
+		o = (uint32_t)snprintf(buf, sizeof buf, "<Name too long>");
+		n.labels = 1;
+		n.raw = o;
 	}
 	static const char root[] = "<Root>";
 	n.len = o ? o : sizeof root - 1;
@@ -401,8 +408,7 @@ static void opt_record(
 		dis_u(d, OPT_LEN, o + 2, 2, n);
 		if (!dis_has(d, v, at + 4 + n))
 			return;
-		if (n)
-			dis_p(d, OPT_DATA, o + 4, n);
+		dis_p(d, OPT_DATA, o + 4, n);
 		at += 4 + n;
 	}
 }

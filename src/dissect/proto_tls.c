@@ -222,6 +222,9 @@ static void handshake(struct l4_dissect *d, struct l4_view body, bool *first, ui
 		uint8_t type = l4_rd_u8(&r);
 		uint32_t n = l4_rd_u24(&r);
 		const char *name = l4_value_name(handshakes, type);
+		/* A Hello Request stands alone; anything else that begins so is encrypted. */
+		if (!type && (n || body.len != 4))
+			name = NULL;
 		if (!name || n > l4_rd_left(&r)) {
 			/* encrypted, or a message in several records */
 			if (!name || body.cap == body.len)
