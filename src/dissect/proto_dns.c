@@ -289,6 +289,11 @@ static struct name read_name(struct l4_dissect *d, struct l4_view v, uint32_t at
 			pos = to;
 			continue;
 		}
+		if ((c & 0xc0) == 0x80) {
+			dis_bad(d, v.p + pos);
+			n.bad = true;
+			return n;
+		}
 		if (c & 0xc0) { /* extended labels (RFC 6891 5) never came to be */
 			static const char odd[] = "<Unknown extended label>";
 			n.text = dis_alloc(d, sizeof odd);
