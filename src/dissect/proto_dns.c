@@ -543,20 +543,20 @@ static void rdata(struct l4_dissect *d, struct l4_view v, uint16_t type, uint32_
 	}
 }
 
-/* An SRV record's owner is _service._proto.name (RFC 2782). */
+/* An SRV record's owner is _service._proto.name (RFC 2782), of which Wireshark shows the parts and
+ * not the whole. */
 static void srv_owner(struct l4_dissect *d, const struct name *n)
 {
+	static const unsigned rows[] = { SRV_SERVICE, SRV_PROTO, SRV_NAME };
 	const char *s = n->text, *end = s + n->len;
-	const char *dot = memchr(s, '.', n->len);
-	if (!dot || s[0] != '_')
-		return;
-	dis_s(d, SRV_SERVICE, NULL, 0, s, (uint32_t)(dot - s));
-	s = dot + 1;
-	dot = memchr(s, '.', (size_t)(end - s));
-	if (!dot)
-		return;
-	dis_s(d, SRV_PROTO, NULL, 0, s, (uint32_t)(dot - s));
-	dis_s(d, SRV_NAME, NULL, 0, dot + 1, (uint32_t)(end - dot - 1));
+	for (unsigned k = 0; k < 3; k++) {
+		const char *dot = k < 2 ? memchr(s, '.', (size_t)(end - s)) : NULL;
+		const char *stop = dot ? dot : end;
+		dis_s(d, rows[k], NULL, 0, s, (uint32_t)(stop - s));
+		if (!dot)
+			return;
+		s = dot + 1;
+	}
 }
 
 static uint32_t record(struct l4_dissect *d, struct l4_view v, uint32_t at, bool mdns, bool show)
@@ -585,7 +585,8 @@ static uint32_t record(struct l4_dissect *d, struct l4_view v, uint32_t at, bool
 		col_type(d, type);
 	if (type == 33)
 		srv_owner(d, &n);
-	put_name(d, RESP_NAME, v.p + at, &n);
+	else
+		put_name(d, RESP_NAME, v.p + at, &n);
 	dis_u(d, RESP_TYPE, h, 2, type);
 	if (type == 41) {
 		if (mdns)
