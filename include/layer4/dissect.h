@@ -32,8 +32,12 @@ struct l4_dissect_config {
 	uint32_t streams_kib_max; /* bytes of streams held for reassembly, KiB; 0: 16384 */
 	bool no_streams;          /* no reassembly of TCP streams for the layers above */
 	bool check_checksums;     /* verify IP, TCP, UDP checksums (offload recognised) */
-	uint64_t hash_seed;       /* any number that the capture's maker does not know; changes no
-				     result, only what colliding names cost */
+	/* Undoes a content coding ("gzip", "deflate") of the n bytes at in, for http.file_data:
+	 * writes at most cap bytes to out and returns how many, 0: it cannot. NULL: bodies are
+	 * shown as they came. */
+	size_t (*decode)(const char *coding, const uint8_t *in, size_t n, uint8_t *out, size_t cap);
+	uint64_t hash_seed; /* any number that the capture's maker does not know; changes no
+			       result, only what colliding names cost */
 	/* The name of a port of protocol 6 or 17 for titles and the info column, as "http(80)";
 	 * returns NUL-terminated text of at most 31 bytes (more is cut) that stays, or NULL: it has
 	 * none. NULL: ports are numbers. */

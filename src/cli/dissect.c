@@ -444,6 +444,7 @@ int cmd_dissect(int argc, char **argv)
 	if (r)
 		return r < 0 ? L4_EXIT_DONE : r;
 	(void)!getrandom(&x.cfg.hash_seed, sizeof x.cfg.hash_seed, GRND_NONBLOCK);
+	x.cfg.decode = dissect_decode;
 	x.d = l4_dissect_new(&x.cfg);
 	if (!x.d) {
 		fprintf(stderr, "l4 dissect: no memory\n");

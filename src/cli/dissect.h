@@ -43,6 +43,8 @@ int views_add_columns(struct views *v, struct l4_dissect *d, const char *list);
 void views_prepare(struct views *v, struct l4_dissect *d);
 /* Gives back what views_prepare made. */
 void views_end(struct views *v);
+/* For l4_dissect_config: undoes gzip and deflate. */
+size_t dissect_decode(const char *coding, const uint8_t *in, size_t n, uint8_t *out, size_t cap);
 /* For l4_dissect_config: the name of a port in /etc/services. */
 const char *views_port_name(void *ctx, uint16_t port, uint8_t proto);
 void views_packet(struct views *v, const struct l4_dissected *p);

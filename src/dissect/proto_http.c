@@ -146,6 +146,8 @@ struct msg {
 	uint32_t header; /* length of start line and fields with the empty line */
 	const uint8_t *host, *type;
 	uint32_t host_len, type_len;
+	const char *coding; /* of the body, if it can be undone */
+	bool coded;         /* in some way */
 	bool has_length, chunked;
 	uint64_t length;
 	unsigned code;
@@ -209,8 +211,31 @@ static uint32_t chunks_end(const uint8_t *p, uint32_t n, uint32_t at, uint32_t *
 	}
 }
 
+/* A body of n bytes at `body`, which came as the `came` bytes at p; decoded where that is possible.
+ */
+static void put_body(struct l4_dissect *d, const struct msg *m, const uint8_t *p, uint32_t came,
+    const uint8_t *body, uint32_t n)
+{
+	enum { ROOM_MIN = 4096, KEEP = 16384 };
+	uint32_t left = ARENA_BYTES - d->arena_used;
+	if (m->coding && d->cfg.decode && dis_wants(d, FILE_DATA) && left > KEEP + ROOM_MIN) {
+		uint32_t cap = left - KEEP;
+		uint8_t *out = (uint8_t *)d->arena + d->arena_used;
+		size_t k = d->cfg.decode(m->coding, body, n, out, cap);
+		if (k && k <= cap) {
+			(void)dis_alloc(d, (uint32_t)k);
+			dis_s(d, FILE_DATA, p, came, out, (uint32_t)k);
+			return;
+		}
+	}
+	/* What is coded otherwise, or damaged, is no text to show. */
+	if (!m->coded || !d->cfg.decode)
+		dis_s(d, FILE_DATA, p, came, body, n);
+}
+
 /* The body of a chunked message, put together. */
-static void put_chunks(struct l4_dissect *d, struct l4_view v, uint32_t at, uint32_t end)
+static void put_chunks(
+    struct l4_dissect *d, const struct msg *m, struct l4_view v, uint32_t at, uint32_t end)
 {
 	uint32_t n = 0, limit = end < v.cap ? end : v.cap;
 	char *body = dis_alloc(d, limit - at);
@@ -238,7 +263,7 @@ static void put_chunks(struct l4_dissect *d, struct l4_view v, uint32_t at, uint
 		at += k < limit - at ? k + 2 : k;
 	}
 	if (n)
-		dis_s(d, FILE_DATA, from, end - (uint32_t)(from - v.p), body, n);
+		put_body(d, m, from, end - (uint32_t)(from - v.p), (const uint8_t *)body, n);
 }
 
 /* The end of the line at s, without what ends it; the last one may have nothing that does. */
@@ -249,6 +274,15 @@ static const uint8_t *line_end(const uint8_t *s, const uint8_t *end, const uint8
 	if (!nl)
 		return end;
 	return nl > s && nl[-1] == '\r' ? nl - 1 : nl;
+}
+
+static const char *coding_of(const uint8_t *v, uint32_t n)
+{
+	if (same_word(v, n, "gzip") || same_word(v, n, "x-gzip"))
+		return "gzip";
+	if (same_word(v, n, "deflate") || same_word(v, n, "x-deflate"))
+		return "deflate";
+	return NULL;
 }
 
 static void read_fields(const uint8_t *p, struct msg *m)
@@ -275,6 +309,11 @@ static void read_fields(const uint8_t *p, struct msg *m)
 				m->has_length = vn && i == vn; /* else: no number */
 			} else if (same_word(s, n, "transfer-encoding")) {
 				m->chunked = vn >= 7 && same_word(v, 7, "chunked");
+			} else if (same_word(s, n, "content-encoding")) {
+				while (vn && (v[vn - 1] == ' ' || v[vn - 1] == '\t'))
+					vn--;
+				m->coding = coding_of(v, vn);
+				m->coded = vn && !same_word(v, vn, "identity");
 			} else if (same_word(s, n, "host")) {
 				m->host = v;
 				m->host_len = vn;
@@ -454,9 +493,9 @@ static void dissect_http(struct l4_dissect *d, struct l4_view v)
 			put_fields(d, rest.p, &m);
 			if (n > m.header && !m.chunked && m.header < rest.cap) {
 				uint32_t k = (n < rest.cap ? n : rest.cap) - m.header;
-				dis_p(d, FILE_DATA, rest.p + m.header, k);
+				put_body(d, &m, rest.p + m.header, k, rest.p + m.header, k);
 			} else if (m.chunked && n > m.header && dis_wants(d, FILE_DATA)) {
-				put_chunks(d, rest, m.header, n);
+				put_chunks(d, &m, rest, m.header, n);
 			}
 		}
 		if (cols(d) && m.type && n > m.header) {
