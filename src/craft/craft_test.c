@@ -479,6 +479,7 @@ static void test_every_row(void **state)
 		"ipv6.opt.unknown", "*unknown_data", "tcp.options.unknown",
 		/* second readings of values that are given: ptr and rr(), the flags' number */
 		"ip.cur_rt", "ip.empty_rt", "ip.opt.overflow", "ip.opt.time_stamp_addr",
+		"dhcp.hw.type", "dhcp.hw.mac_addr", "dhcp.option.end", "dhcp.option.padding",
 		"icmp.ident_le", "icmp.seq_le", "icmpv6.opt.linkaddr", "icmpv6.opt.prefix.flag.",
 		"icmpv6.opt.reserved", "icmpv6.opt", "tcp.flags.ace", "tcp.options.user_to_gran",
 		"tcp.options.tfo.request", "gre.flags.ack", "tcp.reset_cause", "dns.srv.service",
