@@ -129,9 +129,9 @@ static const struct l4_field fields[] = {
 	    EVENT("tcp.connection.synack", "Connection establish acknowledge (SYN+ACK)", CHAT),
 	[CONN_FIN] = EVENT("tcp.connection.fin", "Connection finish (FIN)", CHAT),
 	[FIN_ACTIVE] =
-	    EVENT("tcp.connection.fin_active", "This frame initiates the connection closing", NOTE),
+	    EVENT("tcp.connection.fin_active", "This frame initiates the connection closing", CHAT),
 	[FIN_PASSIVE] = EVENT(
-	    "tcp.connection.fin_passive", "This frame undergoes the connection closing", NOTE),
+	    "tcp.connection.fin_passive", "This frame undergoes the connection closing", CHAT),
 	[CONN_RST] = EVENT("tcp.connection.rst", "Connection reset (RST)", WARN),
 	[FLAGS_STR] = ROW("tcp.flags.str", "TCP Flags", STRING, NONE, GEN, .depth = 1),
 	[WINDOW_VALUE] = ROW("tcp.window_size_value", "Window", U16, DEC, AT(112, 16), .def = 8192,
