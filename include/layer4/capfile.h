@@ -115,7 +115,9 @@ L4_EXPORT void l4_capfile_free(struct l4_capfile *f);
  * L4_ENOMEM, or what `read` returned.
  * After any of these the reader stays at its end; l4_capfile_damage tells where and why. */
 L4_EXPORT int l4_capfile_next(struct l4_capfile *f, struct l4_cap_packet *out);
-/* Reason and place (offset in the input, bytes) of the error above. "" when there was none. */
+/* Reason and place (offset in the input, bytes) of the error above; after a clean end, of the first
+ * damage that did not hinder the reading (a list of options that runs out of its block). "" when
+ * there was none. */
 L4_EXPORT const char *l4_capfile_damage(const struct l4_capfile *f, uint64_t *offset);
 /* 0 before the first call of next. */
 L4_EXPORT enum l4_capfile_format l4_capfile_format(const struct l4_capfile *f);

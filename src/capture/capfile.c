@@ -54,6 +54,14 @@ int l4_capfile_fail(struct l4_capfile *f, int code, uint64_t offset, const char 
 	return code;
 }
 
+void l4_capfile_note(struct l4_capfile *f, uint64_t offset, const char *why)
+{
+	if (*f->why)
+		return;
+	f->why = why;
+	f->why_offset = offset;
+}
+
 const char *l4_capfile_damage(const struct l4_capfile *f, uint64_t *offset)
 {
 	if (offset)

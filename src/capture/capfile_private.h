@@ -29,6 +29,8 @@ int l4_capfile_need(struct l4_capfile *f, size_t n);
 /* Steps over n bytes, read or not. As need. */
 int l4_capfile_skip(struct l4_capfile *f, uint64_t n);
 /* Ends the reading with `code`, and says why and where. Returns code. */
+/* Damage that does not end the reading: the first of it is told at the end. */
+void l4_capfile_note(struct l4_capfile *f, uint64_t offset, const char *why);
 int l4_capfile_fail(struct l4_capfile *f, int code, uint64_t offset, const char *why);
 
 static inline uint64_t l4_capfile_offset(const struct l4_capfile *f)

@@ -2,8 +2,8 @@
  *
  * Every length is checked against the block that holds it, and the block against the limits of
  * capfile.h; a block whose lengths do not fit ends the reading, since the place of the next one is
- * then unknown. Unknown blocks and options are stepped over. An option list that runs out of its
- * block is dropped, its packet kept. */
+ * then unknown. Unknown blocks and options are stepped over. Of an option list that runs out of its
+ * block the rest is dropped, its packet kept; that is told at the end of the file. */
 #include <layer4/capfile.h>
 
 #include <layer4/err.h>
@@ -26,15 +26,20 @@ static uint32_t padded(uint32_t n)
 }
 
 /* The next option at *p (of *left bytes): its code, or 0 at the end of the list. */
-static uint16_t next_option(const struct l4_capfile *f, const uint8_t **p, uint32_t *left,
-    const uint8_t **value, uint16_t *len)
+static uint16_t next_option(
+    struct l4_capfile *f, const uint8_t **p, uint32_t *left, const uint8_t **value, uint16_t *len)
 {
 	if (*left < 4)
 		return 0;
 	uint16_t code = l4_cap_u16(f, *p);
 	uint16_t n = l4_cap_u16(f, *p + 2);
-	if (!code || *left - 4 < n)
+	if (!code)
 		return 0;
+	if (*left - 4 < n) {
+		l4_capfile_note(
+		    f, f->base + (uint64_t)(*p - f->buf), "an option is longer than its block");
+		return 0;
+	}
 	*value = *p + 4;
 	*len = n;
 	uint32_t step = 4 + padded(n);
@@ -130,7 +135,7 @@ static l4_time to_ns(const struct l4_cap_interface *i, uint64_t units)
 }
 
 static void packet_options(
-    const struct l4_capfile *f, struct l4_cap_packet *out, const uint8_t *p, uint32_t left)
+    struct l4_capfile *f, struct l4_cap_packet *out, const uint8_t *p, uint32_t left)
 {
 	const uint8_t *v;
 	uint16_t len, code;
@@ -227,12 +232,18 @@ int l4_capng_next(struct l4_capfile *f, struct l4_cap_packet *out)
 			if (total > L4_CAPFILE_BLOCK_MAX)
 				return l4_capfile_fail(
 				    f, L4_EMALFORMED, offset + 4, "a block is larger than 16 MiB");
-			r = l4_capfile_skip(f, total);
+			r = l4_capfile_skip(f, total - 4);
+			if (r > 0)
+				r = l4_capfile_need(f, 4);
 			if (r < 0)
 				return r;
 			if (!r)
 				return l4_capfile_fail(
 				    f, L4_ETRUNC, offset, "the file ends inside a block");
+			if (l4_cap_u32(f, f->buf + f->at) != total)
+				return l4_capfile_fail(f, L4_EMALFORMED, offset + total - 4,
+				    "a block's two lengths differ");
+			f->at += 4;
 			continue;
 		}
 		r = l4_capfile_need(f, total);

@@ -60,6 +60,13 @@ static const char help[] =
     "  l4 dissect --follow 3 trace.pcap\n"
     "  zcat trace.pcap.gz | l4 dissect --detail -\n";
 
+enum { SOURCES_MAX = 256 };
+
+/* An interface of a file that is read. */
+struct source {
+	uint32_t file, section, id, linktype;
+};
+
 struct dissect {
 	struct views views;
 	struct l4_dissect_config cfg;
@@ -71,7 +78,8 @@ struct dissect {
 	struct bpf *bpf;
 	FILE *write_file;
 	struct l4_capwr writer;
-	uint16_t links[64]; /* link types described in the written file, by interface id */
+	struct source sources[SOURCES_MAX]; /* of the written file's interfaces */
+	uint32_t files;                     /* read so far */
 	bool follow_udp;
 	bool conversations, want_expert, want_stats, json, raw, quiet;
 	int conv_proto;
@@ -143,19 +151,24 @@ static int write_bytes(void *ctx, const void *data, size_t n)
 	return fwrite(data, 1, n, ctx) == n ? 0 : L4_ESYS;
 }
 
-/* Adds a selected packet to the written file; each link type is an interface there. */
+/* Adds a selected packet to the written file, where the interfaces of the read ones get new numbers
+ * and keep their names. */
 static int write_packet(struct dissect *x, const struct l4_cap_packet *c)
 {
 	uint32_t id = 0;
-	while (id < x->writer.interfaces && x->links[id] != c->linktype)
+	const struct source k = { x->files, c->section, c->interface_id, c->linktype };
+	while (id < x->writer.interfaces && memcmp(&x->sources[id], &k, sizeof k))
 		id++;
 	if (id == x->writer.interfaces) {
-		if (id == sizeof x->links / sizeof x->links[0])
+		if (id == SOURCES_MAX)
 			return L4_ELIMIT;
-		int r = l4_capwr_interface(&x->writer, c->linktype, 0, NULL, NULL);
+		const struct l4_cap_interface *f = c->interface;
+		int r = l4_capwr_interface(&x->writer, c->linktype, f ? f->snaplen : 0,
+		    f && f->name[0] ? f->name : NULL,
+		    f && f->description[0] ? f->description : NULL);
 		if (r < 0)
 			return r;
-		x->links[id] = c->linktype;
+		x->sources[id] = k;
 	}
 	char comment[1024];
 	uint32_t n = c->comment_len < sizeof comment - 1 ? c->comment_len : sizeof comment - 1;
@@ -167,7 +180,9 @@ static int write_packet(struct dissect *x, const struct l4_cap_packet *c)
 		.data = c->data,
 		.caplen = c->caplen,
 		.len = c->len,
-		.comment = c->comment ? comment : NULL };
+		.comment = c->comment ? comment : NULL,
+		.direction =
+		    c->has_flags && (c->flags & 3) != 3 ? c->flags & 3 : L4_CAPWR_UNKNOWN };
 	return l4_capwr_packet(&x->writer, &w);
 }
 
@@ -212,6 +227,7 @@ static void one_file(struct dissect *x, const char *path)
 	}
 	struct l4_cap_packet c;
 	int r = 1;
+	x->files++;
 	while (!stop && !output.failed && (r = l4_capfile_next(f, &c)) == 1) {
 		if (!x->views.have_first) {
 			x->views.first = c.ts;
@@ -234,6 +250,8 @@ static void one_file(struct dissect *x, const char *path)
 		if (++x->shown == x->count_max)
 			break;
 	}
+	if (r == 0 && *l4_capfile_damage(f, NULL))
+		r = L4_EMALFORMED;
 	if (r < 0) {
 		report_damage(path, f, r);
 		x->status = L4_EXIT_SYSTEM;
