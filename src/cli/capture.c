@@ -89,7 +89,7 @@ struct capture {
 	const char *bpf, *filter_text, *path, *fields;
 	bool print, show, promiscuous, processes, conversations, want_expert, want_stats, enough;
 	bool hold, held; /* packets wait for those of other interfaces; some do now */
-	uint64_t count_max, seconds, snaplen, selected, now_ms;
+	uint64_t count_max, seconds, snaplen, frames, selected, now_ms;
 	struct sink sink;
 	struct bpf *slow_bpf;
 	struct owners *owners;
@@ -214,7 +214,7 @@ static int one_packet(struct capture *c, const struct source *s)
 	name_interface(c, s, &p, ifindex);
 	p.has_flags = true;
 	p.flags = outgoing ? L4_CAPWR_OUT : L4_CAPWR_IN;
-	p.number = c->selected + 1;
+	p.number = ++c->frames;
 	p.comment_len =
 	    c->owners ? (uint32_t)owners_text(c->owners, &p, c->now_ms, who, sizeof who) : 0;
 	p.comment = p.comment_len ? who : NULL;

@@ -129,11 +129,11 @@ def counts_and_filters():
     p.communicate(timeout=30)
     expect("-c", p.returncode == 0 and len(fields("c.pcapng", "udp.port")) == 5, str(p.returncode))
     p = capture("-i", "lo", "-f", "udp port 7003", "-Y", "udp.length > 100", "-c", "2", "-s", "60", "--print",
-                "-w", "y.pcapng", "-e", "udp.length,frame.cap_len")
+                "-w", "y.pcapng", "-e", "frame.number,udp.length,frame.cap_len")
     for size in (10, 200, 20, 300, 30, 400):
         datagrams(1, 7003, size)
     out, _ = p.communicate(timeout=30)
-    expect("-Y counts what it selects; -s", out == "210\t60\n310\t60\n" and len(fields("y.pcapng", "udp.port")) == 2,
+    expect("-Y counts what it selects; -s", out == "2\t210\t60\n4\t310\t60\n" and len(fields("y.pcapng", "udp.port")) == 2,
            out)
     p = capture("-i", "lo", "-f", "udp port 7004", "-t", "1")
     datagrams(3, 7004)
