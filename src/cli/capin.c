@@ -6,9 +6,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <layer4/err.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
@@ -23,15 +25,41 @@ struct capin {
 	size_t at, end;
 	z_stream z;
 	ZSTD_DStream *zs;
+	bool (*wait)(void *ctx);
+	void *ctx;
 };
+
+/* Waits until there is something to read. False: there is to be no more. */
+static bool ready(struct capin *c)
+{
+	struct pollfd f = { .fd = c->fd, .events = POLLIN };
+	if (!c->wait || poll(&f, 1, 0) > 0)
+		return true;
+	do {
+		if (!c->wait(c->ctx))
+			return false;
+	} while (poll(&f, 1, -1) < 0 && errno == EINTR);
+	return true;
+}
 
 static ssize_t fill(struct capin *c, void *p, size_t n)
 {
 	ssize_t r;
-	do
+	do {
+		if (!ready(c))
+			return 0;
 		r = read(c->fd, p, n);
-	while (r < 0 && errno == EINTR);
+	} while (r < 0 && errno == EINTR);
 	return r;
+}
+
+void capin_on_wait(struct capin *c, bool (*wait)(void *ctx), void *ctx)
+{
+	struct stat st;
+	if (fstat(c->fd, &st) || S_ISREG(st.st_mode))
+		return;
+	c->wait = wait;
+	c->ctx = ctx;
 }
 
 struct capin *capin_open(const char *path)

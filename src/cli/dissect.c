@@ -210,6 +210,14 @@ static bool one_packet(
 	return false;
 }
 
+/* Who reads a pipe sees what came so far, and Ctrl-C ends the wait. */
+static bool on_wait(void *ctx)
+{
+	(void)ctx;
+	out_flush(&output);
+	return !stop && !output.failed;
+}
+
 static void one_file(struct dissect *x, const char *path)
 {
 	struct capin *in = capin_open(path);
@@ -218,6 +226,7 @@ static void one_file(struct dissect *x, const char *path)
 		x->status = L4_EXIT_SYSTEM;
 		return;
 	}
+	capin_on_wait(in, on_wait, NULL);
 	struct l4_capfile *f = l4_capfile_new(capin_read, in);
 	if (!f) {
 		fprintf(stderr, "l4 dissect: no memory\n");
@@ -252,7 +261,7 @@ static void one_file(struct dissect *x, const char *path)
 	}
 	if (r == 0 && *l4_capfile_damage(f, NULL))
 		r = L4_EMALFORMED;
-	if (r < 0) {
+	if (r < 0 && !stop) {
 		report_damage(path, f, r);
 		x->status = L4_EXIT_SYSTEM;
 	}
