@@ -226,6 +226,7 @@ static int next_pcap(struct l4_capfile *f, struct l4_cap_packet *out)
 	out->flags = 0;
 	out->comment = NULL;
 	out->comment_len = 0;
+	out->interface = NULL;
 	out->fcs_len = i->fcs_len;
 	out->ts_precision = i->tsresol;
 	f->at += 16 + (size_t)caplen;
