@@ -5,11 +5,17 @@
  * as the send buffer takes it (WRITABLE follows), input lent in place as far as the server wants it
  * (the rest stays in the receive buffer and closes the window). A connection that is done is shut
  * down and lingers a moment, so that bytes the client still sends do not reset what it has not read
- * yet (RFC 9112 9.6). */
+ * yet (RFC 9112 9.6).
+ *
+ * With --workers each worker is a thread with a device, a loop, a host and an HTTP server of its
+ * own: they share nothing but standard output, and the kernel deals connections out to them by
+ * flow. */
 #include <layer4/err.h>
 #include <layer4/wire.h>
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -44,6 +50,10 @@ struct serve {
 	uint64_t max, max_source;
 	bool quiet;
 	struct httpd_config hc;
+	unsigned workers, index; /* of how many this is which */
+	atomic_bool *over;       /* one of them has ended: all do */
+	struct httpd_mime *mime;
+	int exit;
 	/* running */
 	struct stack s;
 	struct httpd *httpd;
@@ -57,25 +67,29 @@ struct serve {
 
 static void usage(void)
 {
-	printf("Usage: l4 serve [OPTION...] [DIR]\n\n"
-	       "Serves the files below DIR (default: the current directory) by HTTP/1.1 over\n"
-	       "layer4's own TCP, with an access log on standard output.\n\n"
-	       "  -p, --port N          port to listen on (80)\n"
-	       "  -b, --bind A          listen on this address only\n"
-	       "      --no-gzip         do not compress\n"
-	       "      --no-list         no pages of directories\n"
-	       "      --max-connections N   at a time (1024)\n"
-	       "      --max-source N    of them from one address (256)\n"
-	       "      --max-header N    bytes of a request head (16384)\n"
-	       "      --header-timeout T    for a request head (10s)\n"
-	       "      --idle-timeout T  between requests (30s)\n"
-	       "      --stall-timeout T a client must take 8 KiB in this time (30s)\n"
-	       "  -q, --quiet           no access log\n\n"
-	       "%s\n"
-	       "Exit: 0 ended by a signal, 2 wrong use, 3 the system failed.\n\n"
-	       "Examples:\n"
-	       "  l4 serve -d tap:l4 -a 10.4.0.2/24 /srv/www\n"
-	       "  l4 serve -d packet:eth0 --shared -p 8080 .\n",
+	printf(
+	    "Usage: l4 serve [OPTION...] [DIR]\n\n"
+	    "Serves the files below DIR (default: the current directory) by HTTP/1.1 over\n"
+	    "layer4's own TCP, with an access log on standard output.\n\n"
+	    "  -p, --port N          port to listen on (80)\n"
+	    "  -b, --bind A          listen on this address only\n"
+	    "      --no-gzip         do not compress\n"
+	    "      --no-list         no pages of directories\n"
+	    "      --max-connections N   at a time (1024)\n"
+	    "      --max-source N    of them from one address (256)\n"
+	    "      --max-header N    bytes of a request head (16384)\n"
+	    "      --header-timeout T    for a request head (10s)\n"
+	    "      --idle-timeout T  between requests (30s)\n"
+	    "      --stall-timeout T a client must take 8 KiB in this time (30s)\n"
+	    "      --workers N       so many threads, each with its part of the connections (1);\n"
+	    "                        tap, tun or packet, with an address (-a)\n"
+	    "  -q, --quiet           no access log\n\n"
+	    "%s\n"
+	    "Exit: 0 ended by a signal, 2 wrong use, 3 the system failed.\n\n"
+	    "Examples:\n"
+	    "  l4 serve -d tap:l4 -a 10.4.0.2/24 /srv/www\n"
+	    "  l4 serve -d packet:eth0 --shared -p 8080 .\n"
+	    "  l4 serve -d tap:l4 -a 10.4.0.2/24 --workers 4 /srv/www\n",
 	    stack_help);
 }
 
@@ -87,7 +101,8 @@ static const struct option longs[] = { STACK_LONG, { "port", required_argument, 
 	{ "max-header", required_argument, NULL, 1004 },
 	{ "header-timeout", required_argument, NULL, 1005 },
 	{ "idle-timeout", required_argument, NULL, 1006 },
-	{ "stall-timeout", required_argument, NULL, 1007 }, { NULL, 0, NULL, 0 } };
+	{ "stall-timeout", required_argument, NULL, 1007 },
+	{ "workers", required_argument, NULL, 1008 }, { NULL, 0, NULL, 0 } };
 
 static int number(uint64_t *out, const char *what, const char *arg, uint64_t lo, uint64_t hi)
 {
@@ -140,9 +155,29 @@ static int own_option(struct serve *v, int c, const char *arg)
 		fprintf(stderr, "l4 serve: '%s' is not a time\n", arg);
 		return -1;
 	}
+	case 1008:
+		rc = number(&n, "workers", arg, 1, L4_FANOUT_MAX);
+		v->workers = (unsigned)n;
+		return rc;
 	default:
 		return -1;
 	}
+}
+
+/* What many threads cannot have: each would need its own. */
+static int check_workers(const struct serve *v)
+{
+	const struct stack_opts *o = &v->so;
+	const char *not = o->shared  ? "--shared"
+			  : o->pcap  ? "--pcap"
+			  : o->trace ? "--trace"
+			  : o->device && !o->address_n
+			      ? "addresses by DHCP or router advertisement (give one with -a)"
+			      : NULL;
+	if (v->workers == 1 || !not )
+		return 0;
+	fprintf(stderr, "l4 serve: --workers does not go with %s\n", not );
+	return -1;
 }
 
 static int parse(struct serve *v, int argc, char **argv)
@@ -150,6 +185,7 @@ static int parse(struct serve *v, int argc, char **argv)
 	int c;
 	v->port = 80;
 	v->max = 1024;
+	v->workers = 1;
 	v->max_source = 256;
 	v->dir = ".";
 	httpd_config_init(&v->hc);
@@ -169,7 +205,7 @@ static int parse(struct serve *v, int argc, char **argv)
 	}
 	if (optind < argc)
 		v->dir = argv[optind];
-	return 0;
+	return check_workers(v);
 }
 
 /* --- the log --- */
@@ -192,6 +228,7 @@ static void on_log(void *ctx, const struct httpd_log *l)
 	localtime_r(&t, &tm);
 	strftime(stamp, sizeof(stamp), "%m/%d/%Y %H:%M:%S", &tm);
 	l4_endpoint_format(l->peer, peer, sizeof(peer));
+	flockfile(stdout); /* a line is one, whatever other workers say */
 	if (v->so.json) {
 		printf("{\"time\":\"%s\",\"peer\":\"%s\",\"method\":", stamp, peer);
 		json_str(stdout, l->method.p, l->method.len);
@@ -203,6 +240,7 @@ static void on_log(void *ctx, const struct httpd_log *l)
 		printf("[%s] - %s - %.*s - %.*s\n", stamp, peer, (int)l->method.len, l->method.p,
 		    (int)l->target.len, l->target.p);
 	}
+	funlockfile(stdout);
 	v->log_waits = true;
 }
 
@@ -433,6 +471,8 @@ static int start(struct serve *v)
 		fprintf(stderr, "l4 serve: cannot listen on %s: %s\n", text, l4_err_text(rc));
 		return L4_EXIT_SYSTEM;
 	}
+	if (v->index)
+		return L4_EXIT_DONE; /* the first says where */
 	struct l4_iface_address a[8];
 	int n = l4_host_addresses(v->s.host, v->s.ifindex, a, 8);
 	for (int i = 0; i < n && i < 8; i++) {
@@ -460,7 +500,9 @@ static int run(struct serve *v)
 	if (rc != L4_EXIT_DONE)
 		return rc;
 	for (;;) {
-		l4_time until = v->clients ? stack_now(&v->s) + LOOK : L4_TIME_NEVER;
+		/* A signal wakes one thread; the others look. */
+		bool look = v->clients || v->workers > 1;
+		l4_time until = look ? stack_now(&v->s) + LOOK : L4_TIME_NEVER;
 		if (v->log_waits) {
 			if (fflush(stdout) != 0) {
 				perror("l4 serve: standard output");
@@ -468,7 +510,7 @@ static int run(struct serve *v)
 			}
 			v->log_waits = false;
 		}
-		if (!stack_step(&v->s, until))
+		if (atomic_load(v->over) || !stack_step(&v->s, until))
 			break;
 		take_events(v);
 		look_at_deadlines(v);
@@ -488,10 +530,6 @@ static int run(struct serve *v)
 	while (v->first)
 		end_client(v, v->first, false);
 	l4_loop_once(v->s.loop, stack_now(&v->s));
-	fprintf(stderr, "l4 serve: %llu requests answered", (unsigned long long)v->served);
-	if (v->refused)
-		fprintf(stderr, ", %llu connections refused", (unsigned long long)v->refused);
-	fputc('\n', stderr);
 	return L4_EXIT_DONE;
 }
 
@@ -505,45 +543,138 @@ static void raise_file_limit(void)
 	}
 }
 
+/* One worker from its device on. */
+static void *work(void *arg)
+{
+	struct serve *v = arg;
+	v->hc.ctx = v;
+	v->exit = L4_EXIT_SYSTEM;
+	v->httpd = httpd_new(&v->hc);
+	if (v->httpd)
+		v->exit = stack_open(&v->s, &v->so, "serve");
+	else if (v->so.opened)
+		v->so.opened->ops->close(v->so.opened);
+	if (v->exit == L4_EXIT_DONE) {
+		v->exit = run(v);
+		while (v->first)
+			end_client(v, v->first, false);
+		while (v->spare) {
+			struct client *next = v->spare->next;
+			free(v->spare);
+			v->spare = next;
+		}
+		stack_close(&v->s);
+	}
+	atomic_store(v->over, true);
+	httpd_free(v->httpd);
+	return NULL;
+}
+
+static void say_goodbye(const struct serve *v)
+{
+	unsigned long long served = 0, refused = 0;
+	for (unsigned i = 0; i < v->workers; i++) {
+		served += v[i].served;
+		refused += v[i].refused;
+	}
+	fprintf(stderr, "l4 serve: %llu requests answered", served);
+	for (unsigned i = 0; v->workers > 1 && i < v->workers; i++)
+		fprintf(stderr, "%s%llu", i ? ", " : " (", (unsigned long long)v[i].served);
+	fputs(v->workers > 1 ? ")" : "", stderr);
+	if (refused)
+		fprintf(stderr, ", %llu connections refused", refused);
+	fputc('\n', stderr);
+}
+
+/* All workers but the first in threads of their own; that one here, so that signals find it. */
+static int run_workers(struct serve *v)
+{
+	struct l4_device *d[L4_FANOUT_MAX];
+	pthread_t thread[L4_FANOUT_MAX];
+	const struct l4_device_options o = stack_device_options(&v->so);
+	char err[256];
+	int rc = l4_device_open_many(d, v->workers, v->so.device, &o, err, sizeof(err));
+	if (rc < 0) {
+		fprintf(stderr, "l4 serve: %s\n", err[0] ? err : l4_err_text(rc));
+		return L4_EXIT_SYSTEM;
+	}
+	unsigned n = v->workers, started = 1;
+	for (unsigned i = 0; i < n; i++) {
+		if (i)
+			v[i] = v[0];
+		v[i].index = i;
+		v[i].so.seed += i; /* one seed, but not one stream of numbers */
+		v[i].so.opened = d[i];
+	}
+	for (unsigned i = 0; i < n; i++)
+		v[i].max = (v[i].max + n - 1) / n;
+	while (started < n && pthread_create(&thread[started], NULL, work, &v[started]) == 0)
+		started++;
+	if (started < n) {
+		fprintf(stderr, "l4 serve: no thread: %s\n", strerror(errno));
+		atomic_store(v->over, true);
+		for (unsigned i = started; i < n; i++)
+			d[i]->ops->close(d[i]);
+	}
+	work(&v[0]);
+	rc = v[0].exit;
+	for (unsigned i = 1; i < started; i++) {
+		pthread_join(thread[i], NULL);
+		rc = rc == L4_EXIT_DONE ? v[i].exit : rc;
+	}
+	return started < n ? L4_EXIT_SYSTEM : rc;
+}
+
+/* The options are right: serves, with one worker or several. */
+static int serve_all(struct serve *v)
+{
+	static char log_buffer[65536];
+	int rc;
+	raise_file_limit();
+	setvbuf(stdout, log_buffer, _IOFBF, sizeof(log_buffer));
+	if (v->workers > 1 && v->so.device) {
+		rc = run_workers(v);
+	} else {
+		work(v);
+		rc = v->exit;
+	}
+	fflush(stdout);
+	setvbuf(stdout, NULL, _IONBF, 0);
+	if (rc == L4_EXIT_DONE)
+		say_goodbye(v);
+	return rc;
+}
+
 int cmd_serve(int argc, char **argv)
 {
-	static struct serve v;
-	static char log_buffer[65536];
-	memset(&v, 0, sizeof(v));
-	int rc = parse(&v, argc, argv);
+	atomic_bool over = false;
+	struct serve first;
+	memset(&first, 0, sizeof(first));
+	int rc = parse(&first, argc, argv);
 	if (rc > 0) {
 		usage();
 		return L4_EXIT_DONE;
 	}
 	if (rc < 0)
 		return L4_EXIT_USAGE;
-	if (httpd_dir_open(&v.hc.source, v.dir) < 0) {
-		fprintf(stderr, "l4 serve: %s: %s\n", v.dir, strerror(errno));
+	if (httpd_dir_open(&first.hc.source, first.dir) < 0) {
+		fprintf(stderr, "l4 serve: %s: %s\n", first.dir, strerror(errno));
 		return L4_EXIT_USAGE;
 	}
-	struct httpd_mime *mime = httpd_mime_load("/etc/mime.types");
-	v.hc.mime = mime;
-	v.hc.wall = wall;
-	v.hc.log = on_log;
-	v.hc.ctx = &v;
-	v.httpd = httpd_new(&v.hc);
-	rc = v.httpd ? stack_open(&v.s, &v.so, "serve") : L4_EXIT_SYSTEM;
-	if (rc == L4_EXIT_DONE) {
-		raise_file_limit();
-		setvbuf(stdout, log_buffer, _IOFBF, sizeof(log_buffer));
-		rc = run(&v);
-		while (v.first)
-			end_client(&v, v.first, false);
-		while (v.spare) {
-			struct client *next = v.spare->next;
-			free(v.spare);
-			v.spare = next;
-		}
-		stack_close(&v.s);
-		setvbuf(stdout, NULL, _IONBF, 0);
+	struct serve *v = calloc(first.workers, sizeof(*v));
+	if (!v) {
+		httpd_dir_close(&first.hc.source);
+		return L4_EXIT_SYSTEM;
 	}
-	httpd_free(v.httpd);
-	httpd_mime_free(mime);
-	httpd_dir_close(&v.hc.source);
+	*v = first;
+	v->over = &over;
+	v->mime = httpd_mime_load("/etc/mime.types");
+	v->hc.mime = v->mime;
+	v->hc.wall = wall;
+	v->hc.log = on_log;
+	rc = serve_all(v);
+	httpd_mime_free(v->mime);
+	httpd_dir_close(&v->hc.source);
+	free(v);
 	return rc;
 }

@@ -273,22 +273,32 @@ static int make_host(struct stack *s)
 
 /* An address of our own among Ethernet addresses, locally administered. With a fixed IP address it
  * follows from that, so that neighbours who remember us from the last call are right (Linux does
- * not take a new MAC for a known address within a second); else it is random. */
-static struct l4_mac choose_mac(struct stack *s)
+ * not take a new MAC for a known address within a second); else it is random: v. */
+static struct l4_mac make_mac(const struct stack_opts *o, uint64_t v)
 {
 	struct l4_mac m;
-	uint64_t v;
-	if (s->o->address_n) {
+	if (o->address_n) {
 		v = 14695981039346656037u;
 		for (size_t i = 0; i < 16; i++)
-			v = (v ^ s->o->address[0].addr.b[i]) * 1099511628211u;
+			v = (v ^ o->address[0].addr.b[i]) * 1099511628211u;
 		v = splitmix(&v);
-	} else {
-		v = stack_random(s);
 	}
 	memcpy(m.b, &v, sizeof(m.b));
 	m.b[0] = (uint8_t)((m.b[0] & 0xfc) | 0x02);
 	return m;
+}
+
+static struct l4_mac choose_mac(struct stack *s)
+{
+	return make_mac(s->o, s->o->address_n ? 0 : stack_random(s));
+}
+
+struct l4_device_options stack_device_options(const struct stack_opts *o)
+{
+	struct l4_device_options dev = { .mtu = o->mtu, .no_offload = o->no_offload };
+	if (strncmp(o->device, "packet:", 7) == 0 && !o->shared && (o->has_mac || o->address_n))
+		dev.mac = o->has_mac ? o->mac : make_mac(o, 0);
+	return dev;
 }
 
 static void add_default_route(struct stack *s, const struct l4_addr *gateway)
@@ -372,12 +382,15 @@ static int wait_address(struct stack *s)
 static int open_device(struct stack *s, struct l4_device **d)
 {
 	const struct stack_opts *o = s->o;
-	struct l4_device_options dev = { .mtu = o->mtu, .no_offload = o->no_offload };
+	struct l4_device_options dev = stack_device_options(o);
 	char err[256] = "";
-	bool packet = strncmp(o->device, "packet:", 7) == 0;
-	if (packet && !o->shared)
-		dev.mac = o->has_mac ? o->mac : choose_mac(s);
-	int rc = l4_device_open(d, o->device, &dev, err, sizeof(err));
+	if (strncmp(o->device, "packet:", 7) == 0 && !o->shared && l4_mac_is_zero(&dev.mac))
+		dev.mac = choose_mac(s);
+	int rc = 0;
+	if (o->opened)
+		*d = o->opened;
+	else
+		rc = l4_device_open(d, o->device, &dev, err, sizeof(err));
 	if (rc < 0) {
 		fprintf(stderr, "l4 %s: %s\n", s->cmd, err[0] ? err : l4_err_text(rc));
 		return L4_EXIT_SYSTEM;

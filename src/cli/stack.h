@@ -15,7 +15,8 @@
 #define STACK_DNS       4
 
 struct stack_opts {
-	const char *device; /* NULL: none given */
+	const char *device;       /* NULL: none given */
+	struct l4_device *opened; /* opened already by the command, which gives it; else NULL */
 	struct l4_prefix address[STACK_ADDRESSES];
 	unsigned address_n;
 	struct l4_addr gateway[STACK_DNS];
@@ -76,9 +77,11 @@ struct stack {
 	bool failed;  /* the device is gone; the message is printed */
 };
 
+/* What the device options of the command line come to, for l4_device_open. */
+struct l4_device_options stack_device_options(const struct stack_opts *o);
 /* Opens device, host and loop, and waits until an address can be used (DHCP, SLAAC, duplicate
  * address detection; at most 10 s). Returns L4_EXIT_DONE, or the exit code with the message
- * printed. The options are borrowed until stack_close. */
+ * printed. The options are borrowed until stack_close; o->opened is closed in either case. */
 int stack_open(struct stack *s, const struct stack_opts *o, const char *cmd);
 /* Moves frames and time once, at most until `until`. false: stop (device gone, or a signal). */
 bool stack_step(struct stack *s, l4_time until);

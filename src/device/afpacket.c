@@ -40,6 +40,9 @@
 #ifndef PACKET_IGNORE_OUTGOING
 #define PACKET_IGNORE_OUTGOING 23
 #endif
+#ifndef PACKET_FANOUT_FLAG_UNIQUEID
+#define PACKET_FANOUT_FLAG_UNIQUEID 0x2000
+#endif
 #ifndef PACKET_QDISC_BYPASS
 #define PACKET_QDISC_BYPASS 20
 #endif
@@ -424,6 +427,22 @@ int l4_packet_share(struct l4_device *d, const uint32_t *keys, size_t n)
 	d->saved_errno = e < 0 ? errno : 0;
 	free(g);
 	return e < 0 ? L4_ESYS : 0;
+}
+
+int l4_packet_fanout(struct l4_device *d, uint16_t *id)
+{
+	struct packet *p = (struct packet *)d;
+	unsigned arg = *id | (unsigned)PACKET_FANOUT_HASH << 16;
+	int got = 0;
+	socklen_t len = sizeof got;
+	if (!*id) /* one that no other program has */
+		arg |= (unsigned)PACKET_FANOUT_FLAG_UNIQUEID << 16;
+	if (setsockopt(p->fd, SOL_PACKET, PACKET_FANOUT, &arg, sizeof arg) < 0)
+		return -1;
+	if (!*id && getsockopt(p->fd, SOL_PACKET, PACKET_FANOUT, &got, &len) < 0)
+		return -1;
+	*id = *id ? *id : (uint16_t)got;
+	return 0;
 }
 
 /* What kind of interface it is: medium, MAC, MTU. */

@@ -18,6 +18,9 @@ int l4_tuntap_open(struct l4_device **out, bool tap, const char *name,
 int l4_packet_open(struct l4_device **out, const char *name, const struct l4_device_options *o,
     char *err, size_t cap);
 
+/* Joins the packet sockets that share what arrives by flow: the group *id, or a fresh one when that
+ * is 0, which *id then is. -1 with errno. */
+int l4_packet_fanout(struct l4_device *d, uint16_t *id);
 /* Narrows what a packet device receives to what is ours on a shared address: keys are
  * protocol << 16 | port. L4_EINVAL when d is no packet device; L4_ESYS with errno. */
 int l4_packet_share(struct l4_device *d, const uint32_t *keys, size_t n);
