@@ -88,7 +88,8 @@ L4_EXPORT void l4_guard_free(struct l4_guard *g);
 /* --- The loop --- */
 struct l4_loop;
 L4_EXPORT int l4_loop_new(struct l4_loop **out);
-L4_EXPORT void l4_loop_free(struct l4_loop *l); /* closes the devices; hosts are the caller's */
+/* Closes the devices; hosts are the caller's, who frees them afterwards. */
+L4_EXPORT void l4_loop_free(struct l4_loop *l);
 L4_EXPORT l4_time l4_loop_now(const struct l4_loop *l); /* CLOCK_MONOTONIC */
 /* The device belongs to the loop from now on; frames go to the host's interface. */
 L4_EXPORT int l4_loop_add(

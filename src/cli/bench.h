@@ -122,7 +122,7 @@ struct bench_dgram {
 	uint64_t id;
 	uint16_t flow;
 	uint16_t kind;
-	uint64_t seq, time; /* of the sender's clock, ns */
+	uint64_t serial, time; /* time: of the sender's clock, ns */
 };
 
 void bench_dgram_emit(uint8_t out[BENCH_DGRAM], const struct bench_dgram *d);
@@ -174,7 +174,7 @@ struct bench_flow {
 	/* datagrams */
 	struct l4_endpoint peer; /* server: where they go to */
 	bool has_peer;
-	uint64_t seq, high; /* of the next to send; one above the highest seen */
+	uint64_t serial, high; /* of the next to send; one above the highest seen */
 	double transit;
 	bool has_transit;
 	l4_time resend;

@@ -39,7 +39,7 @@ void bench_dgram_emit(uint8_t out[BENCH_DGRAM], const struct bench_dgram *d)
 	put(out + 4, d->flow, 2);
 	put(out + 6, d->kind, 2);
 	put(out + 8, d->id, 8);
-	put(out + 16, d->seq, 8);
+	put(out + 16, d->serial, 8);
 	put(out + 24, d->time, 8);
 }
 
@@ -50,7 +50,7 @@ bool bench_dgram_parse(struct bench_dgram *d, const uint8_t *p, size_t len)
 	d->flow = (uint16_t)get(p + 4, 2);
 	d->kind = (uint16_t)get(p + 6, 2);
 	d->id = get(p + 8, 8);
-	d->seq = get(p + 16, 8);
+	d->serial = get(p + 16, 8);
 	d->time = get(p + 24, 8);
 	return d->kind <= BENCH_D_ANSWER;
 }
@@ -394,12 +394,12 @@ int bench_flow_pump(struct bench_flow *f, struct bench_buffer *b)
 /* --- datagrams --- */
 
 static int64_t emit(struct bench_flow *f, struct bench_buffer *b, enum bench_dgram_kind kind,
-    uint64_t seq, size_t len, l4_time now)
+    uint64_t serial, size_t len, l4_time now)
 {
 	struct bench_dgram d = { .id = f->t->id,
 		.flow = (uint16_t)f->number,
 		.kind = (uint16_t)kind,
-		.seq = seq,
+		.serial = serial,
 		.time = now };
 	bench_dgram_emit(b->out, &d);
 	return f->n->ops->udp_send(f->n, f->h, f->has_peer ? &f->peer : NULL, b->out, len);
@@ -427,14 +427,14 @@ static int send_data(struct bench_flow *f, struct bench_buffer *b)
 		}
 		if (f->t->rate_bps && f->c.bytes + len > may)
 			return 0;
-		int64_t k = emit(f, b, BENCH_D_DATA, f->seq, len, now);
+		int64_t k = emit(f, b, BENCH_D_DATA, f->serial, len, now);
 		if (k == L4_EAGAIN) /* the queue is full: it empties at the next turn */
 			break;
 		if (k == L4_EREFUSED) /* an ICMP error of before */
 			continue;
 		if (k < 0)
 			return (int)k;
-		f->seq++;
+		f->serial++;
 		f->c.packets++;
 		moved(f, len, now);
 	}
@@ -469,7 +469,7 @@ int bench_flow_send(struct bench_flow *f, struct bench_buffer *b)
 			f->c.lost++;
 		f->asked = now;
 		f->resend = now + RESEND;
-		emit(f, b, BENCH_D_ASK, ++f->seq, f->t->len, now);
+		emit(f, b, BENCH_D_ASK, ++f->serial, f->t->len, now);
 	}
 	return 0;
 }
@@ -498,10 +498,10 @@ void bench_flow_datagram(struct bench_flow *f, const struct bench_dgram *d, size
 	} else if (d->kind == BENCH_D_ASK && f->role == BENCH_ANSWER) {
 		f->peer = *from;
 		f->has_peer = true;
-		if (emit(f, b, BENCH_D_ANSWER, d->seq, len, now) >= 0)
+		if (emit(f, b, BENCH_D_ANSWER, d->serial, len, now) >= 0)
 			f->c.packets++;
 	} else if (d->kind == BENCH_D_ANSWER && f->role == BENCH_ASK && f->asked &&
-		   d->seq == f->seq) {
+		   d->serial == f->serial) {
 		if (f->hist)
 			bench_hist_add(f->hist, now - f->asked);
 		f->c.packets++;
@@ -514,9 +514,9 @@ void bench_flow_datagram(struct bench_flow *f, const struct bench_dgram *d, size
 		f->resend = L4_TIME_NEVER;
 		f->c.packets++;
 		moved(f, len, now);
-		if (d->seq >= f->high) {
-			f->c.lost += d->seq - f->high;
-			f->high = d->seq + 1;
+		if (d->serial >= f->high) {
+			f->c.lost += d->serial - f->high;
+			f->high = d->serial + 1;
 			f->done = f->t->bytes && f->high * f->t->len >= f->t->bytes;
 		} else {
 			f->c.late++;

@@ -14,6 +14,7 @@
 #include <layer4/wire.h>
 
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -52,6 +53,7 @@ struct serve {
 	struct httpd_config hc;
 	unsigned workers, index; /* of how many this is which */
 	atomic_bool *over;       /* one of them has ended: all do */
+	atomic_uint *listening;  /* how many of them do */
 	struct httpd_mime *mime;
 	int exit;
 	/* running */
@@ -471,8 +473,11 @@ static int start(struct serve *v)
 		fprintf(stderr, "l4 serve: cannot listen on %s: %s\n", text, l4_err_text(rc));
 		return L4_EXIT_SYSTEM;
 	}
+	atomic_fetch_add(v->listening, 1);
 	if (v->index)
-		return L4_EXIT_DONE; /* the first says where */
+		return L4_EXIT_DONE; /* the first says where, once all listen */
+	while (atomic_load(v->listening) < v->workers && !atomic_load(v->over))
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
 	struct l4_iface_address a[8];
 	int n = l4_host_addresses(v->s.host, v->s.ifindex, a, 8);
 	for (int i = 0; i < n && i < 8; i++) {
@@ -504,7 +509,9 @@ static int run(struct serve *v)
 		bool look = v->clients || v->workers > 1;
 		l4_time until = look ? stack_now(&v->s) + LOOK : L4_TIME_NEVER;
 		if (v->log_waits) {
-			if (fflush(stdout) != 0) {
+			if (fflush(stdout) != 0 && errno == EINTR) {
+				clearerr(stdout); /* nobody reads, and we are to end */
+			} else if (ferror(stdout)) {
 				perror("l4 serve: standard output");
 				return L4_EXIT_SYSTEM;
 			}
@@ -631,10 +638,14 @@ static int serve_all(struct serve *v)
 	static char log_buffer[65536];
 	int rc;
 	raise_file_limit();
+	/* Send buffers come and go by the hundred: their pages stay ours. */
+	mallopt(M_MMAP_THRESHOLD, 4 << 20);
+	mallopt(M_TRIM_THRESHOLD, 256 << 20);
 	setvbuf(stdout, log_buffer, _IOFBF, sizeof(log_buffer));
 	if (v->workers > 1 && v->so.device) {
 		rc = run_workers(v);
 	} else {
+		v->workers = 1; /* without a device there is nothing to share: it says so */
 		work(v);
 		rc = v->exit;
 	}
@@ -648,6 +659,7 @@ static int serve_all(struct serve *v)
 int cmd_serve(int argc, char **argv)
 {
 	atomic_bool over = false;
+	atomic_uint listening = 0;
 	struct serve first;
 	memset(&first, 0, sizeof(first));
 	int rc = parse(&first, argc, argv);
@@ -668,6 +680,7 @@ int cmd_serve(int argc, char **argv)
 	}
 	*v = first;
 	v->over = &over;
+	v->listening = &listening;
 	v->mime = httpd_mime_load("/etc/mime.types");
 	v->hc.mime = v->mime;
 	v->hc.wall = wall;

@@ -15,12 +15,12 @@
 #include "device/sys.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <threads.h>
 #include <unistd.h>
 
 #include <layer4/err.h>
@@ -38,7 +38,7 @@ struct letter {
 struct member;
 
 struct group {
-	pthread_mutex_t lock; /* of all that follows, and of the inboxes */
+	mtx_t lock; /* of all that follows, and of the inboxes */
 	size_t n, open;
 	struct member *member[L4_FANOUT_MAX];
 };
@@ -90,7 +90,7 @@ static bool is_for_all(const struct member *m, const uint8_t *p, size_t len)
 static void pass_on(struct member *m, const uint8_t *p, size_t len)
 {
 	const uint64_t one = 1;
-	pthread_mutex_lock(&m->g->lock);
+	mtx_lock(&m->g->lock);
 	for (size_t i = 0; i < m->g->n; i++) {
 		struct member *to = m->g->member[i];
 		unsigned n = to ? atomic_load(&to->waiting) : 0;
@@ -102,7 +102,7 @@ static void pass_on(struct member *m, const uint8_t *p, size_t len)
 		if (write(to->wake, &one, sizeof one) < 0)
 			continue; /* it counts to its limit: then it is awake */
 	}
-	pthread_mutex_unlock(&m->g->lock);
+	mtx_unlock(&m->g->lock);
 }
 
 /* Hands out what others passed on. */
@@ -110,7 +110,7 @@ static size_t open_letters(struct member *m, struct l4_frame *out, size_t max, l
 {
 	uint64_t count;
 	size_t n = 0;
-	pthread_mutex_lock(&m->g->lock);
+	mtx_lock(&m->g->lock);
 	unsigned have = atomic_load(&m->waiting);
 	for (; n < have && n < max; n++) {
 		m->read[n].len = m->inbox[n].len;
@@ -120,7 +120,7 @@ static size_t open_letters(struct member *m, struct l4_frame *out, size_t max, l
 	atomic_store(&m->waiting, have - (unsigned)n);
 	if (n == have && read(m->wake, &count, sizeof count) < 0)
 		count = 0; /* nothing was told: nothing to take back */
-	pthread_mutex_unlock(&m->g->lock);
+	mtx_unlock(&m->g->lock);
 	for (size_t i = 0; i < n; i++) {
 		m->pieces[i] = (struct l4_piece){ m->read[i].bytes, m->read[i].len };
 		out[i] = (struct l4_frame){
@@ -178,12 +178,12 @@ static void fanout_close(struct l4_device *d)
 {
 	struct member *m = member(d);
 	struct group *g = m->g;
-	pthread_mutex_lock(&g->lock);
+	mtx_lock(&g->lock);
 	for (size_t i = 0; i < g->n; i++)
 		if (g->member[i] == m)
 			g->member[i] = NULL;
 	size_t left = --g->open;
-	pthread_mutex_unlock(&g->lock);
+	mtx_unlock(&g->lock);
 	if (m->inner)
 		m->inner->ops->close(m->inner);
 	if (m->poll >= 0)
@@ -193,7 +193,7 @@ static void fanout_close(struct l4_device *d)
 	free(m);
 	if (left)
 		return;
-	pthread_mutex_destroy(&g->lock);
+	mtx_destroy(&g->lock);
 	free(g);
 }
 
@@ -273,7 +273,7 @@ int l4_device_open_many(struct l4_device **out, size_t n, const char *spec,
 	g = calloc(1, sizeof *g);
 	if (!g)
 		return l4_sys_fail(err, cap, L4_ENOMEM, "no memory");
-	pthread_mutex_init(&g->lock, NULL);
+	mtx_init(&g->lock, mtx_plain);
 	size_t i = 0;
 	while (i < n && !e)
 		if (!(e = open_one(g, &out[i], spec, &with, &id, err, cap)))
@@ -284,7 +284,7 @@ int l4_device_open_many(struct l4_device **out, size_t n, const char *spec,
 	for (; i; i--)
 		out[i - 1]->ops->close(out[i - 1]); /* the last frees the group */
 	if (!opened) {
-		pthread_mutex_destroy(&g->lock);
+		mtx_destroy(&g->lock);
 		free(g);
 	}
 	return e;

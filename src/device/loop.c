@@ -20,7 +20,7 @@
 
 #define BATCH_RX 64
 #define BATCH_TX 16
-#define TURNS    8               /* batches of one device in one turn */
+#define TURNS    32              /* batches to one device in one turn */
 #define RETRY    (200 * L4_USEC) /* until a device without room is tried again */
 
 /* A frame copied aside. */
@@ -67,6 +67,7 @@ void l4_loop_free(struct l4_loop *l)
 		return;
 	for (size_t i = 0; i < l->n_slots; i++) {
 		struct slot *s = l->slots[i];
+		l4_host_rx_end(s->h); /* what it was lent goes with the device */
 		for (size_t k = s->held_at; k < s->n_held; k++)
 			free((void *)(uintptr_t)s->held[k].piece.data);
 		s->d->ops->close(s->d);
@@ -146,18 +147,17 @@ int l4_loop_watch(struct l4_loop *l, int fd, short events,
 
 /* --- Frames --- */
 
+/* One batch, lent to the host where it is: the caller's turn comes before its memory is used again,
+ * so that who reads at once copies the bytes once, or not at all. */
 static int rx(struct slot *s, l4_time now, bool *moved)
 {
 	struct l4_frame f[BATCH_RX];
-	for (int turn = 0; turn < TURNS; turn++) {
-		int n = s->d->ops->rx(s->d, f, BATCH_RX, now);
-		if (n <= 0)
-			return n;
-		*moved = true;
-		l4_host_rx(s->h, s->ifindex, f, (size_t)n, now);
-		if (n < BATCH_RX / 2)
-			return 0;
-	}
+	l4_host_rx_end(s->h);
+	int n = s->d->ops->rx(s->d, f, BATCH_RX, now);
+	if (n <= 0)
+		return n;
+	*moved = true;
+	l4_host_rx_lend(s->h, s->ifindex, f, (size_t)n, now);
 	return 0;
 }
 
@@ -200,7 +200,7 @@ static int tx(struct l4_loop *l, struct slot *s, l4_time now, bool *moved)
 {
 	struct l4_frame f[BATCH_TX];
 	int e = offer(s, now);
-	for (int turn = 0; e > 0 && turn < 4 * TURNS; turn++) {
+	for (int turn = 0; e > 0 && turn < TURNS; turn++) {
 		size_t got = l4_host_tx(s->h, s->ifindex, l->tx, BATCH_TX, now);
 		if (!got)
 			return 0;

@@ -62,6 +62,15 @@ try 2 'more than one directory' serve a b
 try 2 '--port' serve -p 70000 "$tmp"
 try 2 '--max-connections' serve --max-connections 0 "$tmp"
 try 2 'not a time' serve --idle-timeout -1 "$tmp"
+try 2 '--workers' serve --workers 0 "$tmp"
+try 2 '--workers' serve --workers 65 "$tmp"
+try 2 'does not go with --shared' serve --workers 2 -d packet:x --shared "$tmp"
+try 2 'does not go with --pcap' serve --workers 2 -d tap:x -a 10.0.0.1/24 --pcap f "$tmp"
+try 2 'does not go with --trace' serve --workers 2 -d tap:x -a 10.0.0.1/24 --trace "$tmp"
+try 2 'does not go with addresses by DHCP' serve --workers 2 -d tap:x "$tmp"
+try 2 'no device' serve --workers 2 "$tmp"
+try 3 'only tap, tun and packet' serve --workers 2 -d xdp:x -a 10.0.0.1/24 "$tmp"
+try 3 'nosuchif' serve --workers 2 -d packet:nosuchif -a 10.0.0.1/24 "$tmp"
 try 2 'no name' dig
 try 2 'record type' dig a.test NOSUCH
 try 2 'server address' dig a.test @ns.test
