@@ -239,7 +239,8 @@ static void device_names_are_checked(void **state)
 		{ "tape:x", L4_EINVAL },
 		{ "tap:name-of-16-chars", L4_EINVAL },
 		{ "tun:a b", L4_EINVAL },
-		{ "xdp:eth0", L4_EUNSUPPORTED },
+		{ "xdp:", L4_EINVAL },
+		{ "dpdk:eth0", L4_EINVAL },
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

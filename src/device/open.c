@@ -83,7 +83,8 @@ int l4_device_open(struct l4_device **out, const char *spec, const struct l4_dev
 	size_t n = name ? (size_t)(name - spec) : 0;
 	if (!name || !name[1])
 		return l4_sys_fail(err, cap, L4_EINVAL,
-		    "device '%s': want tap:NAME, tun:NAME or packet:INTERFACE", spec);
+		    "device '%s': want tap:NAME, tun:NAME, packet:INTERFACE or xdp:INTERFACE",
+		    spec);
 	name++;
 	if (strlen(name) >= IFNAMSIZ || strpbrk(name, "/ \t\n"))
 		return l4_sys_fail(err, cap, L4_EINVAL,
@@ -96,10 +97,9 @@ int l4_device_open(struct l4_device **out, const char *spec, const struct l4_dev
 	if (n == 6 && !strncmp(spec, "packet", 6))
 		return l4_packet_open(out, name, o, err, cap);
 	if (n == 3 && !strncmp(spec, "xdp", 3))
-		return l4_sys_fail(err, cap, L4_EUNSUPPORTED,
-		    "device '%s': AF_XDP is not built in; use packet:%s", spec, name);
+		return l4_xdp_open(out, name, o, err, cap);
 	return l4_sys_fail(err, cap, L4_EINVAL,
-	    "device '%s': unknown kind '%.*s'; want tap, tun or packet", spec, (int)n, spec);
+	    "device '%s': unknown kind '%.*s'; want tap, tun, packet or xdp", spec, (int)n, spec);
 }
 
 int l4_entropy(uint8_t out[32])

@@ -15,6 +15,8 @@ int l4_sys_code(int errnum);
 
 int l4_tuntap_open(struct l4_device **out, bool tap, const char *name,
     const struct l4_device_options *o, char *err, size_t cap);
+int l4_xdp_open(struct l4_device **out, const char *name, const struct l4_device_options *o,
+    char *err, size_t cap);
 int l4_packet_open(struct l4_device **out, const char *name, const struct l4_device_options *o,
     char *err, size_t cap);
 

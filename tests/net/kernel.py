@@ -154,6 +154,19 @@ session("packet", "packet:d0", ours, None, **at)
 session("packet own MAC", "packet:d0", ours, None, f"mac={OURS}", **at)
 session("packet plain", "packet:d0", ours, None, "plain", **at)
 session("packet impaired", "packet:d0", ours, None, IMPAIR, size=1 << 20, ping=False, **at)
+# AF_XDP sees frames as the other end of the veth left them: with sums that no device would add.
+missing = lab.run(PEER, "xdp:d0", "10.80.0.2/24", check=False, input="").stdout
+if "not built in" in missing or "no AF_XDP" in missing:
+    print(f"SKIP of AF_XDP: {missing.strip()}")
+elif not shutil.which("ethtool"):
+    print("SKIP of AF_XDP: ethtool is not installed")
+else:
+    lab.run(*lab.inside("l4-device-peer", "ethtool", "-K", "d1", "tx", "off", "tso", "off", "gso", "off"))
+    session("xdp", "xdp:d0", ours, None, **at)
+    session("xdp impaired", "xdp:d0", ours, None, IMPAIR, size=1 << 20, ping=False, **at)
+    links = lab.ip("link", "show", "d0").stdout
+    expect("the program of AF_XDP goes with the process", "xdp" not in links, links)
+    lab.run(*lab.inside("l4-device-peer", "ethtool", "-K", "d1", "tx", "on", "tso", "on", "gso", "on"))
 lab.ip("addr", "add", "10.80.0.2/24", "dev", "d0")
 lab.ip("addr", "add", "fd80::2/64", "dev", "d0", "nodad")
 session("shared", "packet:d0", ours, None, "shared", **at)
