@@ -18,6 +18,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <layer4/err.h>
@@ -166,9 +167,8 @@ static void xdp_caps(const struct l4_device *d, struct l4_device_caps *out)
 	*out = ((const struct xdp *)d)->caps;
 }
 
-static void xdp_close(struct l4_device *d)
+static void take_down(struct xdp *x)
 {
-	struct xdp *x = (struct xdp *)d;
 	const int fds[] = { x->link, x->program, x->map };
 	for (int i = 0; i < 3; i++)
 		if (fds[i] >= 0)
@@ -179,6 +179,17 @@ static void xdp_close(struct l4_device *d)
 		xsk_umem__delete(x->umem);
 	if (x->mem)
 		munmap(x->mem, (size_t)(RX + TX) * CHUNK);
+	x->map = x->program = x->link = -1;
+	x->sock = NULL;
+	x->umem = NULL;
+	x->mem = NULL;
+	x->n_free = 0;
+}
+
+static void xdp_close(struct l4_device *d)
+{
+	struct xdp *x = (struct xdp *)d;
+	take_down(x);
 	free(x);
 }
 
@@ -291,6 +302,20 @@ static int set_up(struct xdp *x, const char *name)
 	return load_program(x);
 }
 
+/* The kernel gives back the queue of a process that has ended a moment after its end: one that is
+ * busy is asked for again, for a second. */
+static int set_up_in_time(struct xdp *x, const char *name)
+{
+	const struct timespec pause = { .tv_nsec = 20 * 1000 * 1000 };
+	for (int tries = 0;; tries++) {
+		int e = set_up(x, name);
+		if (e != -EBUSY || tries == 50)
+			return e;
+		take_down(x);
+		nanosleep(&pause, NULL);
+	}
+}
+
 int l4_xdp_open(struct l4_device **out, const char *name, const struct l4_device_options *o,
     char *err, size_t cap)
 {
@@ -303,7 +328,7 @@ int l4_xdp_open(struct l4_device **out, const char *name, const struct l4_device
 	if (look(x, name, o) < 0)
 		e = l4_sys_fail(err, cap, l4_sys_code(errno),
 		    "xdp:%s: %s (ip link shows what is there)", name, strerror(errno));
-	int sys = e ? 0 : set_up(x, name);
+	int sys = e ? 0 : set_up_in_time(x, name);
 	if (sys)
 		e = l4_sys_fail(err, cap, l4_sys_code(-sys), "xdp:%s: %s%s", name, strerror(-sys),
 		    sys == -EPERM
