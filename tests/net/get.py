@@ -142,7 +142,8 @@ def interrupted(wire, tmp):
         q = lab.run("tshark", "-r", pcap, "-Y", "tcp.flags.reset == 1 and ip.src == 10.44.0.2",
                     check=False)
         expect("interrupted: capture is whole", (q.returncode, "cut short" in q.stderr), (0, False))
-        expect("interrupted: reset", q.stdout.count("[RST"), 1)
+        # what was on its way is answered by another one each (RFC 9293 3.10.7.1)
+        expect("interrupted: reset", q.stdout.count("[RST") >= 1, True)
 
 
 def capture(wire, tmp):
