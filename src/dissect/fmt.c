@@ -217,7 +217,8 @@ static size_t finish(char *out, size_t cap, const char *t, size_t n)
 {
 	if (n > cap)
 		n = cap;
-	memcpy(out, t, n);
+	if (n) /* an empty text may have no address */
+		memcpy(out, t, n);
 	return n;
 }
 
