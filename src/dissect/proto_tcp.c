@@ -448,7 +448,7 @@ static void put_header(struct l4_dissect *d, struct l4_view v, const struct l4_t
 	}
 	flags_text(d, t->flags, t->ace);
 	dis_fixed(d, v, WINDOW_VALUE, WINDOW_VALUE);
-	bool scaled = is_scaled(t, fwd);
+	bool scaled = fwd && is_scaled(t, fwd);
 	dis_u(d, WINDOW, NULL, 0, scaled ? t->window << fwd->win_scale : t->window);
 	if (fwd && !(t->flags & TH_SYN)) {
 		struct l4_item *i = dis_u(d, SCALE, NULL, 0, 0);
