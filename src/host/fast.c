@@ -204,6 +204,18 @@ static uint16_t segments(const struct l4_frame *f, uint32_t len)
 	return size && len > size ? (uint16_t)((len + size - 1) / size) : 1;
 }
 
+static bool is_of(const struct l4_tcp_flow *w, uint64_t addrs, uint32_t ports)
+{
+	return w->c && w->addrs == addrs && w->ports == ports;
+}
+
+static void count(struct l4_host *h, const struct l4_frame *f)
+{
+	h->c.rx_frames++;
+	h->c.rx_bytes += f->len;
+	h->c.ip_in++;
+}
+
 bool l4_rx_fast(struct l4_host *h, struct l4_if *ifp, const struct l4_frame *f, l4_time now)
 {
 	struct plain k;
@@ -213,12 +225,9 @@ bool l4_rx_fast(struct l4_host *h, struct l4_if *ifp, const struct l4_frame *f, 
 	uint64_t addrs = load64(key);
 	uint32_t ports = load32(key + 8);
 	struct l4_tcp_flow *w = &h->flow[l4_tcp_flow_index(addrs, ports)];
-	if (!w->c || w->addrs != addrs || w->ports != ports || w->gen != h->ip.gen ||
-	    w->ifindex != ifp->index || !gather(f, &k) || !sums_right(ifp, f, &k))
+	if (!is_of(w, addrs, ports) || w->gen != h->ip.gen || w->ifindex != ifp->index ||
+	    !gather(f, &k) || !sums_right(ifp, f, &k))
 		return false;
-	h->c.rx_frames++;
-	h->c.rx_bytes += f->len;
-	h->c.ip_in++;
 	l4_time time = f->time && f->time <= now ? f->time : now;
 	struct l4_gro_slot *g = &h->gro[w->slot];
 	if (g->used) {
@@ -231,12 +240,15 @@ bool l4_rx_fast(struct l4_host *h, struct l4_if *ifp, const struct l4_frame *f, 
 			g->next_seq += k.len;
 			g->ends =
 			    k.len < g->seg_len || (k.tcp[13] & L4_TCPF_PSH) || f->off.gso_size;
+			count(h, f);
 			return true;
 		}
 		l4_gro_flush_slot(h, w->slot, now);
-		if (!w->c) /* that ended the connection */
+		/* That may have ended the connection, or noted another one's flow here. */
+		if (!is_of(w, addrs, ports))
 			return false;
 	}
+	count(h, f);
 	if (!k.len) {
 		struct l4_seg *s = &h->ack;
 		fill(s, w, &k, time);

@@ -56,7 +56,7 @@ struct l4_tcp_flow {
 	uint8_t slot; /* the host's: of its GRO */
 	struct l4_endpoint remote, local;
 };
-#define L4_TCP_FLOW_BITS 6
+#define L4_TCP_FLOW_BITS 9
 
 static inline unsigned l4_tcp_flow_index(uint64_t addrs, uint32_t ports)
 {
