@@ -109,12 +109,15 @@ struct l4_tcp_config {
 			  * resets, as RFC 793 had it; default on */
 	bool tolerate_missing_ts; /* segments without the timestamp that was agreed on are taken;
 				   * default off, RFC 7323 3.2: dropped */
+	bool rst_timestamps; /* a RST that answers a segment with a timestamp echoes it, RFC 7323
+			      * 5.2; off: it has no option, as kernels send it; default on */
 	bool drop_synfin; /* a SYN with FIN is dropped; off: its FIN is passed over; default on */
 	bool bsd_ways;    /* where no RFC rules, do as the BSDs: order of a SYN's options, receive
 			   * buffer rounded up to whole segments; default off: as Linux */
 	uint32_t syn_plain_after; /* retransmissions after which a SYN goes without options but
 				   * MSS; 0, the default: never */
-	l4_time challenge_window; /* at most one challenge ACK in this time a connection, 500 ms */
+	l4_time challenge_window; /* RFC 5961 7: in this time, 500 ms, a connection sends … */
+	uint8_t challenge_max;    /* … so many challenge ACKs at most; default 1 */
 	l4_time ts_tick;          /* timestamp clock; default 1 ms */
 	uint32_t rcvbuf_min, rcvbuf_default, rcvbuf_max; /* bytes; 4 KiB, 128 KiB, 6 MiB */
 	uint32_t sndbuf_min, sndbuf_default, sndbuf_max; /* bytes; 4 KiB, 64 KiB, 4 MiB */
@@ -124,7 +127,7 @@ struct l4_tcp_config {
 	uint32_t somaxconn; /* upper limit of a backlog; 4096 */
 	uint32_t rst_rate;  /* resets a second, about, that answer segments of no connection;
 			     * 10,000; UINT32_MAX: all */
-	uint16_t port_low, port_high; /* ephemeral ports; 32768 and 60999 */
+	uint16_t port_low, port_high; /* ephemeral ports; 1024 and 65535 (RFC 6056 3.2) */
 };
 
 L4_EXPORT void l4_tcp_config_init(struct l4_tcp_config *c);

@@ -96,6 +96,7 @@ static const struct row rows[] = {
 	{ "hystart_detect", K_BOOL, AT(hystart), 0 },
 	{ "l4.secure_rst", K_BOOL, AT(secure_rst), 0 },
 	{ "l4.secure_syn", K_BOOL, AT(secure_syn), 0 },
+	{ "l4.rst_timestamps", K_BOOL, AT(rst_timestamps), 0 },
 	{ "l4.drop_synfin", K_BOOL, AT(drop_synfin), 0 },
 	{ "l4.bsd", K_BOOL, AT(bsd_ways), 0 },
 	{ "l4.syn_plain_after", K_U32, AT(syn_plain_after), 0 },
@@ -111,6 +112,7 @@ static const struct row rows[] = {
 	{ "l4.msl", K_TIME, AT(msl), L4_MSEC },
 	{ "l4.ts_tick", K_TIME, AT(ts_tick), L4_USEC },
 	{ "l4.challenge_window", K_TIME, AT(challenge_window), L4_MSEC },
+	{ "l4.challenge_max", K_U8, AT(challenge_max), 0 },
 	{ "l4.rcvbuf", K_SIZE, AT(rcvbuf_default), 0 },
 	{ "l4.sndbuf", K_SIZE, AT(sndbuf_default), 0 },
 };

@@ -369,7 +369,7 @@ static void local_addresses(void **state)
 	assert_int_equal(l4_udp_local(t.h, v, &e), 0);
 	(void)tn_packet(&t, 1, &k);
 	assert_true(l4_addr_eq(&k.src, &e.addr));
-	assert_true(e.port >= 32768 && e.port <= 60999);
+	assert_true(e.port >= 1024);
 	assert_int_equal(l4_udp_bind(t.h, w, &foreign), L4_ENOADDR);
 	assert_int_equal(l4_udp_remote(t.h, v, &e), 0);
 	assert_int_equal(l4_udp_remote(t.h, u, &e), L4_ENOTCONN);
@@ -515,7 +515,7 @@ static void ephemeral_ports(void **state)
 		struct l4_endpoint e;
 		l4_ep u = bound(&t, "0.0.0.0", 0);
 		assert_int_equal(l4_udp_local(t.h, u, &e), 0);
-		assert_true(e.port >= 32768 && e.port <= 60999);
+		assert_true(e.port >= 1024);
 		assert_int_equal(seen[e.port]++, 0);
 		up += e.port > last;
 		last = e.port;

@@ -279,7 +279,6 @@ struct l4_tcp {
 	bool fin_rcvd;          /* the peer's FIN is in rcv_nxt */
 	bool ack_now;           /* an ACK is owed at once */
 	bool ack_owed;          /* an ACK is owed, maybe delayed */
-	bool want_rst;          /* a RST is to be sent by pull, then detach */
 	bool in_ready, blocked; /* in the ready list; waiting for its path */
 	bool connected_event;
 	bool passive;         /* came from a listener */
@@ -495,6 +494,7 @@ struct l4_tcp {
 
 	/* challenge ACKs (RFC 5961 10) */
 	l4_time challenge_time;
+	uint8_t challenge_n;  /* since challenge_time */
 	l4_time oow_ack_time; /* last ACK of an out-of-window segment */
 
 	struct l4_why ack_why; /* why the next pure ACK goes out */
@@ -889,12 +889,16 @@ bool l4_tcp_has_output(struct l4_tcp *c, l4_time now);
 void l4_tcp_ack_now(struct l4_tcp *c, unsigned why);
 void l4_tcp_persist(struct l4_tcp *c, l4_time now);      /* data waits: look again by a timer */
 void l4_tcp_output_check(struct l4_tcp *c, l4_time now); /* makes it ready if it may send */
-void l4_tcp_send_rst_reply(
-    struct l4_tcp_stack *ts, const struct l4_seg *s, unsigned why, l4_time now);
 uint32_t l4_tcp_ts_now(const struct l4_tcp_stack *ts, l4_time now);
 void l4_tcp_sync_mss(struct l4_tcp *c);
 uint32_t l4_tcp_can_recv_window(struct l4_tcp *c);
+
+/* --- reset.c --- */
+void l4_tcp_send_rst_reply(
+    struct l4_tcp_stack *ts, const struct l4_seg *s, unsigned why, l4_time now);
 void l4_tcp_send_rst_of(struct l4_tcp *c, unsigned why, l4_time now);
+void l4_tcp_rst_echo(
+    const struct l4_tcp_stack *ts, const struct l4_seg *s, struct l4_tcp_opts *out);
 void l4_tcp_count_rst(struct l4_tcp_stack *ts);
 
 /* --- info.c --- */

@@ -139,9 +139,9 @@ void l4_tcp_req_expire(struct l4_tcp_stack *ts, struct l4_wheel_node *n, l4_time
 
 /* --- Segments --- */
 
-/* A segment from what the record knows. */
-static void answer(
-    struct l4_tcp_stack *ts, const struct l4_tcp_req *r, uint16_t flags, unsigned why, l4_time now)
+/* A segment from what the record knows, in answer to s. */
+static void answer(struct l4_tcp_stack *ts, const struct l4_tcp_req *r, const struct l4_seg *s,
+    uint16_t flags, unsigned why, l4_time now)
 {
 	struct l4_seg_out o = { .src = r->h.local,
 		.dst = r->h.remote,
@@ -153,6 +153,13 @@ static void answer(
 		    .flags = flags,
 		    .wnd = flags & L4_TCPF_RST ? 0 : r->rcv_wnd },
 		.why = { .code = (uint16_t)why } };
+	if (flags & L4_TCPF_RST) {
+		l4_tcp_rst_echo(ts, s, &o.h.opts);
+	} else if (r->ts_ok) { /* RFC 7323 3.2: on every segment */
+		o.h.opts.present |= L4_TCPO_TS;
+		o.h.opts.ts_val = l4_tcp_ts_now(ts, now) + r->ts_offset;
+		o.h.opts.ts_ecr = r->ts_recent;
+	}
 	ts->env.reply(ts->env.ctx, &o, now);
 }
 
@@ -168,7 +175,7 @@ static void again(
 	if (ts->cfg.ecn >= 3 && r->ecn_ok && (r->accecn ? classic : accurate)) {
 		l4_tcp_drop(ts, l, L4_DROP_TCP_FLAGS, s);
 		l4_tcp_count_rst(ts);
-		answer(ts, r, L4_TCPF_RST | L4_TCPF_ACK, L4_WHY_RST_STATE, now);
+		answer(ts, r, s, L4_TCPF_RST | L4_TCPF_ACK, L4_WHY_RST_STATE, now);
 		ts->ctr.attempt_fails++;
 		l4_tcp_req_free(ts, i);
 		return;
@@ -206,7 +213,7 @@ void l4_tcp_req_input(struct l4_tcp_stack *ts, uint32_t i, const struct l4_seg *
 		l4_tcp_drop(ts, l, L4_DROP_TCP_WINDOW, s);
 		if (!rst) {
 			ts->ctr.out_segs++;
-			answer(ts, r, L4_TCPF_ACK, L4_WHY_ACK_UNACCEPTABLE, now);
+			answer(ts, r, s, L4_TCPF_ACK, L4_WHY_ACK_UNACCEPTABLE, now);
 		}
 		return;
 	}
@@ -219,7 +226,7 @@ void l4_tcp_req_input(struct l4_tcp_stack *ts, uint32_t i, const struct l4_seg *
 		l4_tcp_drop(ts, l, L4_DROP_TCP_CHALLENGE, s);
 		ts->ctr.challenge_acks++;
 		ts->ctr.out_segs++;
-		answer(ts, r, L4_TCPF_ACK, L4_WHY_CHALLENGE, now);
+		answer(ts, r, s, L4_TCPF_ACK, L4_WHY_CHALLENGE, now);
 		return;
 	}
 	if (!(h->flags & L4_TCPF_ACK)) {

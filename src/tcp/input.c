@@ -12,8 +12,8 @@
 
 #define PAWS_IDLE (24ull * 24 * 3600 * L4_SEC) /* RFC 7323 5.5: 24 days */
 
-/* RFC 5961 7 and 10: a connection answers once in challenge_window; all of them together at most a
- * number drawn anew each second, so that it tells nothing to an observer. */
+/* RFC 5961 7 and 10: a connection answers challenge_max times in challenge_window; all of them
+ * together at most a number drawn anew each second, so that it tells nothing to an observer. */
 static bool challenge_allowed(struct l4_tcp_stack *ts, l4_time now)
 {
 	if (now - ts->challenge_epoch >= L4_SEC || !ts->challenge_limit) {
@@ -30,13 +30,16 @@ static bool challenge_allowed(struct l4_tcp_stack *ts, l4_time now)
 void l4_tcp_challenge_ack(struct l4_tcp *c, l4_time now)
 {
 	struct l4_tcp_stack *ts = c->ts;
-	if ((c->challenge_time != L4_TIME_NEVER &&
-		now - c->challenge_time < ts->cfg.challenge_window) ||
-	    !challenge_allowed(ts, now)) {
+	if (c->challenge_time == L4_TIME_NEVER ||
+	    now - c->challenge_time >= ts->cfg.challenge_window) {
+		c->challenge_time = now;
+		c->challenge_n = 0;
+	}
+	if (c->challenge_n >= ts->cfg.challenge_max || !challenge_allowed(ts, now)) {
 		ts->ctr.challenge_acks_skipped++;
 		return;
 	}
-	c->challenge_time = now;
+	c->challenge_n++;
 	ts->ctr.challenge_acks++;
 	l4_tcp_ack_now(c, L4_WHY_CHALLENGE);
 }

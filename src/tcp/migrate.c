@@ -16,7 +16,7 @@
 #include "tcp/conn.h"
 
 #define MAGIC     0x4c345443u /* "L4TC" */
-#define VERSION   1u
+#define VERSION   2u
 #define TIMES_MAX (1000 * L4_SEC * 60 * 60) /* no round trip lasts longer */
 
 #define BOOL(f)                               \
@@ -115,6 +115,7 @@ static const struct row {
 	BOOL(ecn_echo),
 	BOOL(ecn_cwr),
 	BOOL(accecn_fail),
+	BOOL(accecn_seen),
 	NUMBER(rcv_ce),
 	NUMBER(rcv_ce_bytes),
 	NUMBER(rcv_e0_bytes),
@@ -276,7 +277,7 @@ int64_t l4_tcps_export(struct l4_tcp_stack *ts, l4_ep ep, void *buf, size_t cap,
 	struct l4_tcp *c = l4_tcp_from_ep(ts, ep);
 	if (!c)
 		return L4_EBADF;
-	if (!movable(c->state) || c->want_rst || c->parent)
+	if (!movable(c->state) || c->parent)
 		return L4_ENOTCONN;
 	size_t size = record_size(c);
 	if (cap < size || !buf)

@@ -24,6 +24,7 @@ void l4_tcp_config_init(struct l4_tcp_config *c)
 		.simultaneous_open = true,
 		.secure_rst = true,
 		.secure_syn = true,
+		.rst_timestamps = true,
 		.drop_synfin = true,
 		.congestion = "cubic",
 		.initial_window = 10,
@@ -49,6 +50,7 @@ void l4_tcp_config_init(struct l4_tcp_config *c)
 		.keepalive_interval = 75 * L4_SEC,
 		.keepalive_probes = 9,
 		.challenge_window = 500 * L4_MSEC,
+		.challenge_max = 1,
 		.ts_tick = L4_MSEC,
 		.rcvbuf_min = 4096,
 		.rcvbuf_default = 131072,
@@ -60,8 +62,8 @@ void l4_tcp_config_init(struct l4_tcp_config *c)
 		.probe_octets = true,
 		.somaxconn = 4096,
 		.rst_rate = 10000,
-		.port_low = 32768,
-		.port_high = 60999,
+		.port_low = 1024,
+		.port_high = 65535,
 	};
 }
 

@@ -1,6 +1,6 @@
 /* Output: a segment is made at the moment that it can leave, when the host pulls it.
  *
- * Order of what a connection sends: reset; SYN; retransmissions (RACK's or the timeout's losses,
+ * Order of what a connection sends: SYN; retransmissions (RACK's or the timeout's losses,
  * oldest first); tail loss probe; new data as cwnd, the peer's window, Nagle and SWS avoidance
  * allow (RFC 9293 3.7.4, 3.8.6.2.1); FIN; window and keep-alive probes; and if nothing carried it,
  * a pure ACK. Payload is lent from the send buffer; headers are the host's.
@@ -38,74 +38,6 @@ void l4_tcp_sync_mss(struct l4_tcp *c)
 		c->snd_mss = (uint16_t)mss;
 		l4_tcp_trace(c, L4_TRACE_TCP_MSS, 0, (int64_t)mss, (int64_t)mtu, 0, 0);
 	}
-}
-
-void l4_tcp_count_rst(struct l4_tcp_stack *ts)
-{
-	ts->ctr.out_rsts++;
-	ts->ctr.out_segs++;
-}
-
-/* Resets without a connection are limited for all together, so that a flood is not doubled; the
- * number is drawn anew each second, so that it tells nothing to an observer (RFC 5961 7). */
-static bool rst_allowed(struct l4_tcp_stack *ts, l4_time now)
-{
-	uint32_t rate = ts->cfg.rst_rate;
-	if (rate == UINT32_MAX)
-		return true;
-	if (now - ts->rst_epoch >= L4_SEC || !ts->rst_limit) {
-		ts->rst_epoch = now;
-		ts->rst_limit = rate - rate / 4 + ts->env.random(ts->env.ctx) % (rate / 2 + 1);
-		ts->rst_count = 0;
-	}
-	if (ts->rst_count >= ts->rst_limit)
-		return false;
-	ts->rst_count++;
-	return true;
-}
-
-/* RFC 9293 3.10.7.1: the reset that answers a segment without a connection. */
-void l4_tcp_send_rst_reply(
-    struct l4_tcp_stack *ts, const struct l4_seg *s, unsigned why, l4_time now)
-{
-	if (s->h.flags & L4_TCPF_RST)
-		return;
-	if (!rst_allowed(ts, now)) {
-		ts->ctr.out_rsts_skipped++;
-		return;
-	}
-	struct l4_seg_out o = { .src = s->dst,
-		.dst = s->src,
-		.df = true,
-		.h = { .sport = s->dst.port, .dport = s->src.port, .flags = L4_TCPF_RST },
-		.tos = (uint8_t)(s->tos & 0xfc),
-		.why = { .code = (uint16_t)why } };
-	if (s->h.flags & L4_TCPF_ACK) {
-		o.h.seq = s->h.ack;
-	} else {
-		o.h.flags |= L4_TCPF_ACK;
-		o.h.ack =
-		    s->h.seq + s->len + !!(s->h.flags & L4_TCPF_SYN) + !!(s->h.flags & L4_TCPF_FIN);
-	}
-	l4_tcp_count_rst(ts);
-	ts->env.reply(ts->env.ctx, &o, now);
-}
-
-/* RFC 793 3.4: a reset in the connection's own numbers. */
-void l4_tcp_send_rst_of(struct l4_tcp *c, unsigned why, l4_time now)
-{
-	struct l4_seg_out o = { .src = c->h.local,
-		.dst = c->h.remote,
-		.df = true,
-		.h = { .sport = c->h.local.port,
-		    .dport = c->h.remote.port,
-		    .seq = c->snd_nxt,
-		    .ack = c->rcv_nxt,
-		    .flags = L4_TCPF_RST | L4_TCPF_ACK },
-		.tos = (uint8_t)(c->opt_tos & 0xfc),
-		.why = { .code = (uint16_t)why } };
-	l4_tcp_count_rst(c->ts);
-	c->ts->env.reply(c->ts->env.ctx, &o, now);
 }
 
 void l4_tcp_ack_now(struct l4_tcp *c, unsigned why)
@@ -209,18 +141,6 @@ static void count_out(struct l4_tcp *c, const struct l4_seg_out *o)
 		    o->h.ack - c->irs, o->h.wnd);
 		off += len;
 	} while (off < o->len);
-}
-
-static int pull_rst(struct l4_tcp *c, struct l4_seg_out *o, l4_time now)
-{
-	fill(c, o, c->snd_nxt, L4_TCPF_RST, now);
-	o->h.opts.present = 0;
-	o->why.code = c->ack_why.code;
-	count_out(c, o);
-	c->ts->ctr.out_rsts++;
-	o->path = NULL; /* the connection may be gone before the host looks */
-	l4_tcp_done(c, L4_EABORTED);
-	return 1;
 }
 
 static int pull_syn(struct l4_tcp *c, struct l4_seg_out *o, l4_time now)
@@ -776,8 +696,6 @@ static bool may_send_data(const struct l4_tcp *c)
 
 int l4_tcp_conn_pull(struct l4_tcp *c, struct l4_seg_out *o, uint32_t max, l4_time now)
 {
-	if (c->want_rst)
-		return pull_rst(c, o, now);
 	if (c->send_syn)
 		return pull_syn(c, o, now);
 	if (c->state == L4_TCP_SYN_SENT || c->state == L4_TCP_CLOSED ||

@@ -56,18 +56,8 @@ static struct l4_tcp *victim(struct l4_tcp_stack *ts, bool orphans)
 
 static void evict(struct l4_tcp *c)
 {
-	struct l4_seg_out o = { .src = c->h.local,
-		.dst = c->h.remote,
-		.df = c->opt_pmtu,
-		.h = { .sport = c->h.local.port,
-		    .dport = c->h.remote.port,
-		    .seq = c->snd_nxt,
-		    .ack = c->rcv_nxt,
-		    .flags = L4_TCPF_RST | L4_TCPF_ACK },
-		.why = { .code = L4_WHY_RST_LIMIT, .ep = c->ep } };
 	c->ts->ctr.evicted++;
-	l4_tcp_count_rst(c->ts);
-	c->ts->env.reply(c->ts->env.ctx, &o, c->ts->now);
+	l4_tcp_send_rst_of(c, L4_WHY_RST_LIMIT, c->ts->now);
 	l4_tcp_done(c, L4_ELIMIT);
 }
 

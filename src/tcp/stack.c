@@ -447,7 +447,7 @@ void l4_tcp_done(struct l4_tcp *c, int err)
 	c->rtx_mode = L4_RTX_OFF;
 	l4_sb_clear(c);
 	l4_sndbuf_clear(c);
-	c->ack_now = c->ack_owed = c->want_rst = false;
+	c->ack_now = c->ack_owed = false;
 	c->probe_now = 0;
 	c->snd_una = c->snd_nxt = c->snd_end;
 	if (c->orphan) {
@@ -665,7 +665,7 @@ void l4_tcp_stack_input_end(struct l4_tcp_stack *ts, l4_time now)
 static bool more(const struct l4_tcp *c)
 {
 	return c->state != L4_TCP_ESTABLISHED || l4_unsent(c) || c->ack_now || c->probe_now ||
-	       c->want_rst || c->sb.n_lost || c->frto_new;
+	       c->sb.n_lost || c->frto_new;
 }
 
 int l4_tcp_stack_pull(

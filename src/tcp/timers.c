@@ -70,24 +70,8 @@ static void give_up(struct l4_tcp *c, bool rst)
 {
 	c->ts->ctr.abort_on_timeout++;
 	int err = c->soft_err ? c->soft_err : L4_ETIMEDOUT;
-	if (rst) {
-		struct l4_seg_out o = { .src = c->h.local,
-			.dst = c->h.remote,
-			.df = c->opt_pmtu,
-			.h = { .sport = c->h.local.port,
-			    .dport = c->h.remote.port,
-			    .seq = c->snd_nxt,
-			    .ack = c->rcv_nxt,
-			    .flags = L4_TCPF_RST | L4_TCPF_ACK },
-			.why = { .code = L4_WHY_RST_TIMEOUT, .ep = c->ep } };
-		if (c->ts_ok) { /* RFC 7323 3.2: SHOULD be on a RST, too */
-			o.h.opts.present |= L4_TCPO_TS;
-			o.h.opts.ts_val = l4_tcp_ts_now(c->ts, c->ts->now) + c->ts_offset;
-			o.h.opts.ts_ecr = c->ts_recent;
-		}
-		l4_tcp_count_rst(c->ts);
-		c->ts->env.reply(c->ts->env.ctx, &o, c->ts->now);
-	}
+	if (rst)
+		l4_tcp_send_rst_of(c, L4_WHY_RST_TIMEOUT, c->ts->now);
 	l4_tcp_done(c, err);
 }
 

@@ -586,33 +586,6 @@ int l4_tcps_consume(struct l4_tcp_stack *ts, l4_ep ep, size_t n, l4_time now)
 
 /* --- Close --- */
 
-static void send_rst(struct l4_tcp *c, unsigned why, l4_time now)
-{
-	struct l4_tcp_stack *ts = c->ts;
-	struct l4_seg_out o = { .src = c->h.local,
-		.dst = c->h.remote,
-		.df = c->opt_pmtu,
-		.ttl = c->opt_ttl > 0 ? (uint8_t)c->opt_ttl : 0,
-		.h = { .sport = c->h.local.port,
-		    .dport = c->h.remote.port,
-		    .seq = c->snd_nxt,
-		    .ack = c->rcv_nxt,
-		    .flags = L4_TCPF_RST | L4_TCPF_ACK },
-		.why = { .code = (uint16_t)why, .ep = c->ep } };
-	if (c->ts_ok) { /* RFC 7323 3.2: SHOULD be on a RST, too */
-		o.h.opts.present |= L4_TCPO_TS;
-		o.h.opts.ts_val = l4_tcp_ts_now(ts, now) + c->ts_offset;
-		o.h.opts.ts_ecr = c->ts_recent;
-	}
-	/* the peer believes it only inside its window */
-	uint32_t edge = c->snd_una + c->snd_wnd;
-	if (l4_seq_gt(o.h.seq, edge))
-		o.h.seq = edge;
-	l4_tcp_count_rst(ts);
-	c->segs_out++;
-	ts->env.reply(ts->env.ctx, &o, now);
-}
-
 static bool synchronized(const struct l4_tcp *c)
 {
 	return c->state != L4_TCP_CLOSED && c->state != L4_TCP_LISTEN &&
@@ -675,7 +648,7 @@ int l4_tcps_abort(struct l4_tcp_stack *ts, l4_ep ep, l4_time now)
 	/* RFC 9293 3.10.5: a reset for synchronized states only */
 	if (synchronized(c)) {
 		ts->ctr.abort_on_close++;
-		send_rst(c, L4_WHY_RST_ABORT, ts->now);
+		l4_tcp_send_rst_of(c, L4_WHY_RST_ABORT, ts->now);
 	}
 	orphan(c);
 	if (c->state == L4_TCP_CLOSED || c->state == L4_TCP_TIME_WAIT || c->state == L4_TCP_LISTEN)
@@ -727,7 +700,7 @@ int l4_tcps_disconnect(struct l4_tcp_stack *ts, l4_ep ep, l4_time now)
 		l4_tcp_set_state(c, L4_TCP_CLOSED);
 	} else {
 		if (synchronized(c))
-			send_rst(c, L4_WHY_RST_ABORT, ts->now);
+			l4_tcp_send_rst_of(c, L4_WHY_RST_ABORT, ts->now);
 		if (c->state != L4_TCP_CLOSED)
 			l4_tcp_done(c, L4_EABORTED);
 	}

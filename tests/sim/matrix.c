@@ -77,9 +77,9 @@ static unsigned runs;
 static void patient(struct l4_host_config *c, int side)
 {
 	(void)side;
-	c->tcp.retries2 = 60; /* R2 of more than 15 minutes */
+	c->tcp.retries2 = 250; /* R2 of four hours: a burst of 100 loses as many timeouts */
 	c->tcp.syn_retries = c->tcp.synack_retries = 30;
-	c->tcp.orphan_retries = 60;
+	c->tcp.orphan_retries = 250;
 	if (present && present->mss)
 		c->tcp.pmtu_floor = 256;
 }
