@@ -29,6 +29,7 @@ static const struct row rows[] = {
 	{ "tcp_sack", K_BOOL, AT(sack), 0 },
 	{ "tcp_dsack", K_BOOL, AT(dsack), 0 },
 	{ "tcp_ecn_option", K_U8, AT(accecn_option), 0 },
+	{ "tcp_ecn_fallback", K_BOOL, AT(ecn_fallback), 0 },
 	{ "tcp_timestamps", K_BOOL, AT(timestamps), 0 },
 	{ "tcp_window_scaling", K_BOOL, AT(window_scaling), 0 },
 	{ "tcp_rfc1337", K_BOOL, AT(rfc1337), 0 },
@@ -99,6 +100,7 @@ static const struct row rows[] = {
 	{ "l4.rst_timestamps", K_BOOL, AT(rst_timestamps), 0 },
 	{ "l4.drop_synfin", K_BOOL, AT(drop_synfin), 0 },
 	{ "l4.bsd", K_BOOL, AT(bsd_ways), 0 },
+	{ "l4.linux", K_BOOL, AT(linux_ways), 0 },
 	{ "l4.syn_plain_after", K_U32, AT(syn_plain_after), 0 },
 	{ "l4.simultaneous_open", K_BOOL, AT(simultaneous_open), 0 },
 	{ "l4.probe_octets", K_BOOL, AT(probe_octets), 0 },
@@ -342,8 +344,20 @@ static void become_bsd(struct l4_settings *s)
 		s->mtu = 1500; /* with IPv6 too */
 }
 
+/* Likewise who sets Linux's under their full names. */
+static void become_linux(struct l4_settings *s)
+{
+	struct l4_tcp_config *c = &s->host.tcp;
+	if (c->bsd_ways || c->linux_ways)
+		return;
+	c->linux_ways = true;
+	c->accecn_option = 2;
+}
+
 int l4_settings_set(struct l4_settings *s, const char *name, const char *value)
 {
+	if (!strncmp(name, "net.ipv4.", 9))
+		become_linux(s);
 	if (!strncmp(name, "net.inet.tcp.", 13) || !strncmp(name, "kern.ipc.", 9))
 		become_bsd(s);
 	int r = set_address(s, name, value);

@@ -441,11 +441,15 @@ struct l4_tcp {
 	uint32_t rcv_ce_bytes, rcv_e0_bytes, rcv_e1_bytes;
 	uint32_t snd_cep; /* s.cep: what the peer has reported */
 	uint32_t snd_ce_bytes, snd_e0_bytes, snd_e1_bytes;
-	bool accecn_fail;     /* feedback proved wrong: no ECT from now on */
-	bool accecn_shake;    /* the next pure ACK completes the handshake and tells syn_ect */
-	bool accecn_seen;     /* the peer sent its byte counters */
-	uint8_t rcv_ce_told;  /* r.cep modulo 8 in the last segment out */
-	uint32_t accecn_told; /* sum of the byte counters when an option last told them */
+	bool accecn_fail;    /* feedback proved wrong: no ECT from now on */
+	bool accecn_shake;   /* the next pure ACK completes the handshake and tells syn_ect */
+	bool accecn_seen;    /* the peer sent its byte counters */
+	bool accecn_first;   /* our first data is to carry ours (RFC 9768 3.2.3.2.1) */
+	bool accecn_syn_ce;  /* a SYN-ACK came with CE: r.cep has counted it, once for all */
+	bool ecn_no_ect;     /* nothing is sent ECN-capable; feedback counts all the same */
+	uint8_t rcv_ce_told; /* r.cep modulo 8 in the last segment out */
+	uint32_t told_e0, told_ce, told_e1; /* the byte counters that options have told */
+	uint16_t acked_avg; /* Linux's way: segments an ACK delivers, moving average, sixteenths */
 
 	/* path MTU (pmtu.c) */
 	uint16_t mtu_probe_size;  /* of the packet that probes, 0: none is out */
@@ -530,7 +534,8 @@ struct l4_tcp_req {
 	uint8_t retries;
 	uint8_t ecn_syn_ect;
 	bool ws_ok : 1, sack_ok : 1, ts_ok : 1, ecn_ok : 1, accecn : 1;
-	bool acked : 1; /* waits for data or queue room */
+	bool no_ect : 1; /* a SYN without flags came after one with AccECN's */
+	bool acked : 1;  /* waits for data or queue room */
 };
 static_assert(sizeof(struct l4_tcp_req) <= 112, "128 bytes with its share of the tables");
 
@@ -959,7 +964,10 @@ void l4_ecn_on_segment(struct l4_tcp *c, const struct l4_seg *s);
 void l4_ecn_on_ack(struct l4_tcp *c, const struct l4_seg *s, struct l4_ack *a);
 uint16_t l4_ecn_flags(struct l4_tcp *c, bool data, bool retx);
 uint8_t l4_ecn_codepoint(const struct l4_tcp *c, bool new_data);
-bool l4_ecn_handshake_ack(struct l4_tcp *c, const struct l4_seg *s);
+void l4_ecn_handshake_ack(struct l4_tcp *c, const struct l4_seg *s);
+void l4_ecn_handshake_answer(struct l4_tcp *c, const struct l4_seg *s);
+void l4_ecn_synack_again(struct l4_tcp *c, const struct l4_seg *s);
+uint32_t l4_ecn_option_room(const struct l4_tcp *c);
 void l4_ecn_option_out(struct l4_tcp *c, struct l4_tcp_opts *o);
 void l4_ecn_negotiated(struct l4_tcp *c, bool classic, bool accecn, uint8_t syn_ect);
 void l4_pmtu_reduced(struct l4_tcp *c, uint32_t mtu, l4_time now);

@@ -181,6 +181,7 @@ static void again(
 		return;
 	}
 	r->ecn_syn_ect = s->tos & 3;
+	r->no_ect = r->no_ect || (r->accecn && !f);
 	l4_tcp_send_synack(l, r, L4_WHY_SYNACK_RTX, NULL, now);
 }
 

@@ -211,13 +211,13 @@ static void in_syn_sent(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 	    ecn == 3 && f != L4_TCPF_ECE && f != 0 && f != (L4_TCPF_ECE | L4_TCPF_CWR | L4_TCPF_AE);
 	l4_ecn_negotiated(
 	    c, (ecn == 1 || ecn == 3 || ecn == 5) && f == L4_TCPF_ECE, acc, s->tos & 3);
-	c->accecn_seen = acc && (h->opts.present & (L4_TCPO_ACCECN0 | L4_TCPO_ACCECN1));
 	syn_rtt(c, s);
 	if (c->fo_request && c->fo_ask != L4_FO_ASK_NONE)
 		l4_fo_learn(c, &h->opts, h->ack, now);
 	c->snd_una = h->ack;
 	c->bytes_acked = 0;
 	l4_tcp_established(c, now);
+	l4_ecn_handshake_answer(c, s);
 	if (c->fo_syn_data) {
 		struct l4_ack a = { .seg = s, .now = s->time, .prior_fack = c->iss };
 		c->syn_data_acked = h->ack == c->snd_nxt;
@@ -272,7 +272,12 @@ static void in_fin(struct l4_tcp *c, l4_time now)
 	c->rcv_nxt++;
 	c->fin_rcvd = true;
 	c->rcv_fin_seen = false;
-	l4_tcp_ack_now(c, L4_WHY_ACK_FIN);
+	if (c->ts->cfg.linux_ways && c->state == L4_TCP_ESTABLISHED && c->last_data_in) {
+		c->ack_owed = true; /* delayed: if the user closes too, one segment does for both */
+		c->pingpong = 3;
+	} else {
+		l4_tcp_ack_now(c, L4_WHY_ACK_FIN);
+	}
 	l4_tcp_event(c, L4_EV_EOF | L4_EV_READABLE);
 	switch (c->state) {
 	case L4_TCP_SYN_RECEIVED:
@@ -533,8 +538,8 @@ static bool in_syn_received(struct l4_tcp *c, const struct l4_seg *s, l4_time no
 	c->snd_wl1 = s->h.seq;
 	c->snd_wl2 = s->h.ack;
 	syn_rtt(c, s);
-	l4_ecn_handshake_ack(c, s);
 	l4_tcp_established(c, now);
+	l4_ecn_handshake_ack(c, s);
 	return true;
 }
 
@@ -622,6 +627,7 @@ void l4_tcp_conn_input(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 				l4_tcp_make_ready(c);
 			} else {
 				l4_tcp_challenge_ack(c, now); /* RFC 5961 4.2 */
+				l4_ecn_synack_again(c, s);
 			}
 			return;
 		}

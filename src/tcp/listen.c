@@ -216,6 +216,8 @@ static struct l4_tcp *make_conn(
 	c->probe_start = r->sent_time;
 	if (r->ecn_ok)
 		l4_ecn_negotiated(c, !r->accecn, r->accecn, r->ecn_syn_ect);
+	/* RFC 9768 3.1.5: a SYN-ACK without flags went, or such a SYN came */
+	c->ecn_no_ect = r->accecn && (r->no_ect || r->retries >= 2);
 	l4_tcp_sync_mss(c);
 	l4_tcp_set_state(c, L4_TCP_SYN_RECEIVED);
 	return c;

@@ -125,7 +125,10 @@ static const struct row {
 	NUMBER(snd_e0_bytes),
 	NUMBER(snd_e1_bytes),
 	NUMBER(rcv_ce_told),
-	NUMBER(accecn_told),
+	NUMBER(told_e0),
+	NUMBER(told_ce),
+	NUMBER(told_e1),
+	BOOL(ecn_no_ect),
 	/* statistics */
 	NUMBER(bytes_acked),
 	NUMBER(bytes_received),

@@ -16,6 +16,7 @@ void l4_tcp_config_init(struct l4_tcp_config *c)
 		.moderate_rcvbuf = true,
 		.mtu_probing = true,
 		.accecn_option = 1,
+		.ecn_fallback = true,
 		.frto = true,
 		.early_tlp = true,
 		.rack = true,

@@ -335,6 +335,10 @@ static int pull_rtx(struct l4_tcp *c, struct l4_seg_out *o, uint32_t i, l4_time 
 	else if (len && (t->seq + len == c->snd_end || l4_sndbuf_ends_record(c, t->seq + len)))
 		o->h.flags |= L4_TCPF_PSH;
 	o->h.flags |= l4_ecn_flags(c, false, true);
+	if (c->ts->cfg.linux_ways)
+		o->tos |= l4_ecn_codepoint(c, false);
+	if (c->ts->cfg.accecn_option >= 2 && len + l4_ecn_option_room(c) <= c->snd_mss)
+		l4_ecn_option_out(c, &o->h.opts);
 	o->why = c->rtx_why;
 	if (tlp)
 		o->why = (struct l4_why){ .code = L4_WHY_TLP_RTX, .a = (int64_t)(2 * c->srtt) };
@@ -433,8 +437,11 @@ static int pull_new(struct l4_tcp *c, struct l4_seg_out *o, uint32_t max, l4_tim
 	}
 	uint32_t mss = c->snd_mss;
 	uint32_t extra = c->rcv.ooo_n && c->sack_ok ? 4 + 8u * (uint32_t)sack_room(c) : 0;
-	if (extra && mss > extra + 8) /* RFC 9293 3.7.1: options make the segment's data shorter */
-		mss -= extra;
+	uint32_t counters = extra ? 0 : l4_ecn_option_room(c);
+	if (extra + counters &&
+	    mss >
+		extra + counters + 8) /* RFC 9293 3.7.1: options make the segment's data shorter */
+		mss -= extra + counters;
 	uint32_t edge = c->snd_una + c->snd_wnd;
 	uint32_t wnd = l4_seq_gt(edge, c->snd_nxt) ? edge - c->snd_nxt : 0;
 	if (!avail) { /* FIN alone; it may go into a window that is full by one (it takes no buffer)
@@ -560,8 +567,10 @@ static int pull_new(struct l4_tcp *c, struct l4_seg_out *o, uint32_t max, l4_tim
 	}
 	o->h.flags |= l4_ecn_flags(c, true, false);
 	o->tos |= l4_ecn_codepoint(c, true);
-	if (c->accecn_ok && c->ts->cfg.accecn_option >= 2 && len + 12 <= c->snd_mss)
+	if (counters) {
 		l4_ecn_option_out(c, &o->h.opts);
+		c->accecn_first = false;
+	}
 	l4_sb_push_run(c, c->snd_nxt, len, mss, fin, now);
 	if (fin)
 		c->fin_sent = true;
