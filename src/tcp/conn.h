@@ -268,14 +268,44 @@ struct l4_tcp {
 	uint8_t state;    /* enum l4_tcp_state */
 	uint8_t rtx_mode; /* enum l4_rtx_mode */
 
+	/* What is out of the ordinary, side by side: an established connection where the first
+	 * three words are zero (l4_is_plain) has only new data to send and ACKs of it to take. */
+	union {
+		struct {
+			uint8_t ca_state;  /* enum l4_tcp_ca_state */
+			uint8_t dupacks;   /* in a row */
+			uint8_t frto_new;  /* new segments to send before retransmitting (RFC 5682
+					    * 2.1, 2b) */
+			uint8_t probe_now; /* pull a probe: 1 zero window, 2 keep-alive, 3 TLP */
+			uint8_t rcv_urg;   /* 0 none, 1 announced, 2 byte in urg_byte, 3 read */
+			bool snd_urg;
+			bool frto;         /* RFC 5682 is at work */
+			bool tlp_active;   /* a tail loss probe is out */
+			bool ecn_ok;       /* ECN was negotiated */
+			bool orphan;       /* the user has closed: no handle */
+			bool shut_wr;      /* a FIN is queued or sent */
+			bool shut_rd;      /* received data is thrown away */
+			bool rcv_fin_seen; /* beyond a gap: at rcv_fin_seq */
+			bool send_syn;     /* SYN, or in SYN-RECEIVED the SYN-ACK, is to go */
+			bool probe_octet;  /* a window probe with the octet at snd_nxt is out */
+			uint16_t mtu_probe_size; /* of the packet that probes, 0: none is out */
+			uint32_t reno_sacked;    /* without SACK: segments that duplicate ACKs say
+						  * have arrived */
+			/* the last word matters to sending only */
+			bool sws_override; /* the timer says: send what there is (RFC 9293
+					    * 3.8.6.2.1) */
+			bool ecn_hold;     /* marked at a window of one: data waits for the timer */
+			bool opt_cork;
+			bool paces;
+			uint16_t burst_left; /* segments left of the burst under way */
+		};
+		uint64_t odd[4];
+	};
 	/* facts beside the state */
 	bool bound; /* has a local port by bind */
 	bool in_bind_list;
-	bool orphan;            /* the user has closed: no handle */
 	bool detached;          /* taken from the stack's tables; free when possible */
-	bool shut_wr;           /* a FIN is queued or sent */
 	bool fin_sent;          /* at least once */
-	bool shut_rd;           /* received data is thrown away */
 	bool fin_rcvd;          /* the peer's FIN is in rcv_nxt */
 	bool ack_now;           /* an ACK is owed at once */
 	bool ack_owed;          /* an ACK is owed, maybe delayed */
@@ -285,17 +315,12 @@ struct l4_tcp {
 	bool in_batch;        /* touched by this input batch */
 	bool starved;         /* the host's buffer budget was used up: WRITABLE when it is not */
 	bool app_wants_write; /* said L4_EAGAIN: WRITABLE when there is room */
-	bool send_syn;        /* SYN, or in SYN-RECEIVED the SYN-ACK, is to be sent */
-	bool probe_octet;     /* a window probe with the octet at snd_nxt is out */
-	bool sws_override;    /* the timer says: send what there is (RFC 9293 3.8.6.2.1) */
-	uint16_t burst_left;  /* segments left of the burst under way */
 	bool burst_multi;
 	uint8_t dup_acks_owed; /* without SACK: one ACK for each segment out of order */
 	bool syn_data_acked;
-	uint8_t probe_now; /* pull a probe: 1 zero window, 2 keep-alive, 3 TLP */
 
 	/* options */
-	bool opt_nodelay, opt_cork, opt_keepalive, opt_oobinline, opt_reuseaddr, opt_reuseport;
+	bool opt_nodelay, opt_keepalive, opt_oobinline, opt_reuseaddr, opt_reuseport;
 	bool opt_v6only, opt_freebind, opt_pmtu, opt_fo_connect, opt_accecn, opt_sndbuf_fixed;
 	bool opt_rcvbuf_fixed, opt_dontroute;
 	int16_t opt_ttl;
@@ -309,7 +334,7 @@ struct l4_tcp {
 	uint64_t opt_max_pacing;         /* bytes/s, UINT64_MAX none */
 
 	/* negotiated */
-	bool sack_ok, ts_ok, ws_ok, ecn_ok, accecn_ok;
+	bool sack_ok, ts_ok, ws_ok, accecn_ok;
 	uint8_t snd_wscale, rcv_wscale;
 	uint16_t mss_peer; /* the MSS option received, or the default */
 	uint16_t advmss;   /* what we announced */
@@ -321,8 +346,7 @@ struct l4_tcp {
 	uint32_t iss, snd_una, snd_nxt;
 	uint32_t snd_wnd, max_wnd; /* bytes, scaled */
 	uint32_t snd_wl1, snd_wl2;
-	uint32_t snd_up; /* urgent pointer: sequence number after the urgent byte */
-	bool snd_urg;
+	uint32_t snd_up;   /* urgent pointer: sequence number after the urgent byte */
 	uint32_t snd_end;  /* end of what the user has written (without FIN) */
 	uint32_t snd_sml;  /* end of the last small segment (Minshall) */
 	uint32_t push_seq; /* PSH belongs on the segment that ends here or before */
@@ -335,10 +359,8 @@ struct l4_tcp {
 	uint32_t rcv_wnd; /* advertised, from rcv_wup */
 	uint32_t rcv_wup; /* rcv_nxt when rcv_wnd was last sent */
 	uint32_t rcv_up;
-	uint8_t rcv_urg; /* 0 none, 1 announced, 2 byte is in urg_byte, 3 read */
 	uint8_t urg_byte;
 	uint32_t rcv_fin_seq; /* sequence number of a FIN seen beyond a gap */
-	bool rcv_fin_seen;
 	uint64_t bytes_received;
 	uint32_t rcv_ssthresh;   /* bytes: cap of the window while it grows */
 	uint32_t rcvbuf, sndbuf; /* bytes allowed now */
@@ -378,11 +400,6 @@ struct l4_tcp {
 	l4_time probe_start;
 
 	/* recovery (recovery.c) */
-	uint8_t ca_state; /* enum l4_tcp_ca_state */
-	uint8_t dupacks;
-	bool frto;
-	uint8_t frto_new;        /* new segments to send before retransmitting (RFC 5682 2.1, 2b) */
-	uint32_t reno_sacked;    /* without SACK: segments that duplicate ACKs say have arrived */
 	uint32_t recovery_point; /* high_seq: snd_nxt at the start of the episode */
 	uint32_t cwnd, ssthresh; /* segments */
 	uint32_t cwnd_cnt;       /* acknowledged segments towards the next one (Reno) */
@@ -413,7 +430,7 @@ struct l4_tcp {
 	uint32_t fack; /* highest sequence number SACKed or acked */
 	uint32_t tlp_end_seq;
 	uint32_t flight_seq; /* what was sent last when nothing was in flight */
-	bool tlp_active, tlp_is_retx;
+	bool tlp_is_retx;
 
 	/* congestion control */
 	const struct l4_cc_ops *cc;
@@ -424,7 +441,6 @@ struct l4_tcp {
 	struct l4_hystart hystart;
 	uint64_t pacing_rate; /* bytes/s; 0: not paced */
 	l4_time pace_next;    /* earliest departure of the next segment */
-	bool paces;
 	/* delivery rate (rate.c) */
 	uint64_t delivered, delivered_ce, app_limited; /* segments */
 	l4_time delivered_time, first_tx_time;
@@ -434,7 +450,6 @@ struct l4_tcp {
 	/* ECN (ecn.c) */
 	bool ecn_echo; /* RFC 3168: send ECE until CWR */
 	bool ecn_cwr;  /* CWR goes out with the next new data */
-	bool ecn_hold; /* marked at a window of one: new data waits for the timer */
 	uint32_t ecn_cwr_seq;
 	uint8_t ecn_syn_ect; /* AccECN: ECN bits of the received SYN or SYN-ACK + 1 */
 	uint32_t rcv_ce;     /* r.cep: CE marked segments received */
@@ -452,7 +467,6 @@ struct l4_tcp {
 	uint16_t acked_avg; /* Linux's way: segments an ACK delivers, moving average, sixteenths */
 
 	/* path MTU (pmtu.c) */
-	uint16_t mtu_probe_size;  /* of the packet that probes, 0: none is out */
 	uint16_t mtu_search_high; /* largest size still to be tried, 0: the path's */
 	uint8_t mtu_probe_fails;  /* of this size */
 	uint32_t mtu_probe_end;   /* sequence number after it */
@@ -516,6 +530,14 @@ struct l4_tcp {
 	l4_time established_at;
 	uint8_t chrono; /* what limits sending now */
 };
+
+static_assert(offsetof(struct l4_tcp, sws_override) - offsetof(struct l4_tcp, odd) == 24,
+    "three words for both ways");
+
+static inline bool l4_is_plain(const struct l4_tcp *c)
+{
+	return c->state == L4_TCP_ESTABLISHED && !(c->odd[0] | c->odd[1] | c->odd[2]);
+}
 
 /* A connection in SYN-RECEIVED that came in through a listener (half-open, RFC 4987): what its SYN
  * said and what we answered. */

@@ -71,7 +71,10 @@ static void fill(struct l4_tcp *c, struct l4_seg_out *o, uint32_t seq, uint16_t 
 	o->df = c->opt_pmtu;
 	o->flow_label = c->h.hash & 0xfffff;
 	o->why = (struct l4_why){ .ep = c->ep };
-	memset(&o->h, 0, sizeof o->h);
+	o->h.reserved = 0;
+	o->h.urg = 0;
+	o->h.opts.present = 0;
+	o->h.opts.sack_n = o->h.opts.fo_len = o->h.opts.accecn_n = 0;
 	o->h.sport = c->h.local.port;
 	o->h.dport = c->h.remote.port;
 	o->h.seq = seq;
@@ -416,6 +419,46 @@ static uint32_t split_max(const struct l4_tcp *c, uint32_t extra, uint32_t max)
 	return own ? 1 : c->burst_left < max ? c->burst_left : max;
 }
 
+/* The short way out: the usual small write. All that waits leaves as one short segment, nothing is
+ * in flight, nothing is odd. What it does is what pull_new does then; false: nothing was done. */
+static bool pull_short(struct l4_tcp *c, struct l4_seg_out *o, l4_time now)
+{
+	struct l4_scoreboard *sb = &c->sb;
+	uint32_t len = c->snd_end - c->snd_nxt;
+	if (!l4_is_plain(c) || c->odd[3] || sb->n || sb->dirty || !sb->cap ||
+	    len - 1 >= c->snd_mss - 1u || len > c->snd_wnd || c->rcv.ooo_n ||
+	    c->push_seq != c->snd_end || c->snd.n != 1)
+		return false;
+	struct l4_span *s = &c->snd.span[c->snd.head];
+	if (s->seq != c->snd_nxt || s->len != len)
+		return false;
+	l4_recovery_idle_restart(c, now);
+	c->flight_seq = c->snd_nxt;
+	fill(c, o, c->snd_nxt, L4_TCPF_PSH, now);
+	o->chunk[0] = s->chunk;
+	o->pieces[0] = (struct l4_piece){ s->data, len };
+	o->n_pieces = 1;
+	o->len = len;
+	c->snd.hint = 0;
+	o->why.code = L4_WHY_DATA;
+	o->why.a = (int64_t)c->cwnd * c->snd_mss;
+	l4_sb_push_run(c, c->snd_nxt, len, len, false, now);
+	c->burst_multi = false;
+	c->snd_sml = c->snd_nxt = c->snd_end;
+	if (c->rtx_mode == L4_RTX_PERSIST)
+		c->rtx_mode = L4_RTX_OFF;
+	data_sent(c, o, now);
+	if (c->timer[L4_TIMER_RTX] == L4_TIME_NEVER || c->rtx_mode != L4_RTX_RTO)
+		l4_tcp_rearm_rto(c, now);
+	l4_tcp_tlp_schedule(c, now);
+	limited(c, false, now);
+	if (c->app_wants_write)
+		l4_tcp_held_by(c, L4_HELD_SNDBUF, now);
+	else if (c->held_by == L4_HELD_RWND)
+		l4_tcp_held_by(c, L4_HELD_CWND, now);
+	return true;
+}
+
 static int pull_new(struct l4_tcp *c, struct l4_seg_out *o, uint32_t max, l4_time now, bool tlp)
 {
 	uint32_t avail = l4_unsent(c);
@@ -705,6 +748,8 @@ static bool may_send_data(const struct l4_tcp *c)
 
 int l4_tcp_conn_pull(struct l4_tcp *c, struct l4_seg_out *o, uint32_t max, l4_time now)
 {
+	if (pull_short(c, o, now))
+		return 1;
 	if (c->send_syn)
 		return pull_syn(c, o, now);
 	if (c->state == L4_TCP_SYN_SENT || c->state == L4_TCP_CLOSED ||
