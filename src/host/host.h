@@ -109,6 +109,9 @@ void l4_tx_loopback_tcp(struct l4_host *h, unsigned max, l4_time now);
  * has no room for its headers. Segments that the device cannot cut are cut here. */
 size_t l4_tx_build(struct l4_host *h, const struct l4_if *ifp, struct l4_tx_frame *t, size_t n,
     const struct l4_seg_out *o, const struct l4_mac *to);
+/* short.c: the same for a short segment, one frame; false: it is not one, nothing was done. */
+bool l4_tx_short(struct l4_host *h, const struct l4_if *ifp, struct l4_tx_frame *t,
+    const struct l4_seg_out *o, const struct l4_mac *to);
 
 /* path.c: what the TCP stack asks of the host */
 void l4_host_fill_tcp_env(struct l4_host *h, struct l4_tcp_env *env);

@@ -64,12 +64,14 @@ size_t l4_host_tx(
 	if (got)
 		l4_udp_stack_unblock(h->udp);
 	while (got < n && l4_tcp_stack_pull(h->tcp, ifindex, &o, (uint32_t)(n - got), now) == 1) {
-		struct l4_mac to = { { 0 } };
-		if (link_target(h, ifp, &o, &to, now)) {
-			size_t made = l4_tx_build(h, ifp, &out[got], n - got, &o, &to);
-			h->c.ip_out += made;
-			got += made;
-		}
+		struct l4_mac to;
+		if (!link_target(h, ifp, &o, &to, now))
+			continue;
+		size_t made = 1;
+		if (!l4_tx_short(h, ifp, &out[got], &o, &to))
+			made = l4_tx_build(h, ifp, &out[got], n - got, &o, &to);
+		h->c.ip_out += made;
+		got += made;
 	}
 	h->c.tx_frames += got;
 	for (size_t i = 0; i < got; i++)
