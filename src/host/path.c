@@ -70,6 +70,7 @@ static int resolve(struct l4_host *h, const struct l4_endpoint *local,
 		return L4_EUNREACH;
 	if (n) {
 		path->nh = (uint32_t)(n - hop.ifp->neigh.e);
+		path->hop = true;
 		path->nh_gen = h->ip.gen;
 	}
 	return rc;

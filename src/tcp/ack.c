@@ -10,17 +10,24 @@ static bool dup_ack(const struct l4_tcp *c, const struct l4_seg *s, uint32_t new
 	       s->h.ack == c->snd_una && new_wnd == c->snd_wnd;
 }
 
+/* RFC 7323 4.1: the echo tells even for a retransmission. */
+static void rtt_from_echo(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
+{
+	if (!c->ts_ok || !(s->h.opts.present & L4_TCPO_TS) || !s->h.opts.ts_ecr)
+		return;
+	uint32_t ticks = l4_tcp_ts_now(c->ts, now) + c->ts_offset - s->h.opts.ts_ecr;
+	if (ticks < 600000)
+		l4_tcp_rtt_sample(c, (ticks ? ticks : 1) * c->ts->cfg.ts_tick, now);
+}
+
 static void rtt_from_ack(struct l4_tcp *c, const struct l4_seg *s, const struct l4_ack *a)
 {
 	if (a->rtt) {
 		l4_tcp_rtt_sample(c, a->rtt, a->now);
 	} else if (a->rtt_sack) {
 		l4_tcp_rtt_sample(c, a->rtt_sack, a->now);
-	} else if (a->acked && c->ts_ok && (s->h.opts.present & L4_TCPO_TS) && s->h.opts.ts_ecr) {
-		/* RFC 7323 4.1: the echo tells even for a retransmission */
-		uint32_t ticks = l4_tcp_ts_now(c->ts, a->now) + c->ts_offset - s->h.opts.ts_ecr;
-		if (ticks < 600000)
-			l4_tcp_rtt_sample(c, (ticks ? ticks : 1) * c->ts->cfg.ts_tick, a->now);
+	} else if (a->acked) {
+		rtt_from_echo(c, s, a->now);
 	}
 }
 
@@ -75,6 +82,53 @@ static void update_window(struct l4_tcp *c, const struct l4_seg *s, uint32_t wnd
 	(void)now;
 }
 
+/* All that was in flight is acknowledged in order, and the window was not what held sending back:
+ * nothing is left to be timed, recovery and congestion control have nothing to learn. It does what
+ * l4_tcp_fast_ack does for any ACK, in the same order. */
+static bool ack_all(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
+{
+	struct l4_scoreboard *sb = &c->sb;
+	uint32_t ack = c->snd_nxt, n = sb->n;
+	l4_time at = s->time < now ? s->time : now;
+	if (!n || s->h.ack != ack || c->cc->full_control || l4_cc_is_limited(c) || c->ts->env.trace)
+		return false;
+	const struct l4_txseg *first = l4_sb_at(sb, 0), *last = l4_sb_at(sb, n - 1);
+	if (at < last->xmit_time)
+		return false;
+	l4_time rtt = at - first->xmit_time;
+	c->bytes_acked += ack - c->snd_una;
+	c->snd_una = c->fack = ack;
+	c->delivered += n;
+	sb->head = (sb->head + n) & (sb->cap - 1);
+	sb->n = 0;
+	l4_sndbuf_ack(c, ack);
+	if (!c->snd.bytes)
+		l4_tcp_held_by(c, L4_HELD_IDLE, now);
+	c->retransmits = c->backoff = 0;
+	c->first_rtx_time = 0;
+	c->soft_err = 0;
+	if (c->path.hop)
+		c->ts->env.path_confirm(c->ts->env.ctx, &c->path, now);
+	l4_rack_advance(c, last, at - last->xmit_time);
+	if (rtt)
+		l4_tcp_rtt_sample(c, rtt, at);
+	else
+		rtt_from_echo(c, s, at);
+	l4_rate_all(c, last, at);
+	if (c->cc->on_slack)
+		c->cc->on_slack(c, at);
+	if (c->rtx_mode == L4_RTX_RTO) {
+		c->rtx_mode = L4_RTX_OFF;
+		l4_tcp_disarm(c, L4_TIMER_RTX);
+	}
+	l4_tcp_disarm(c, L4_TIMER_TLP);
+	l4_tcp_disarm(c, L4_TIMER_REO);
+	if (sb->cap > 64)
+		l4_sb_clear(c);
+	tune_sndbuf(c);
+	return true;
+}
+
 /* The usual ACK: in order, nothing lost or SACKed, no probe or episode under way. What it does is
  * what l4_tcp_process_ack does then; whatever else may be the case goes there. */
 bool l4_tcp_fast_ack(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
@@ -83,10 +137,8 @@ bool l4_tcp_fast_ack(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 	struct l4_tcp_stack *ts = c->ts;
 	uint32_t ack = h->ack, wnd = (uint32_t)h->wnd << c->snd_wscale;
 	bool advanced = ack != c->snd_una;
-	if (c->state != L4_TCP_ESTABLISHED || c->sb.dirty || c->ca_state != L4_CA_OPEN ||
-	    c->rtx_mode == L4_RTX_PERSIST || c->ecn_ok || c->probe_octet || c->snd_urg ||
-	    c->tlp_active || c->mtu_probe_size || c->reno_sacked || c->dupacks || c->frto_new ||
-	    l4_seq_lt(ack, c->snd_una) || l4_seq_gt(ack, c->snd_nxt) || (!advanced && !s->len))
+	if (!l4_is_plain(c) || c->sb.dirty || c->rtx_mode == L4_RTX_PERSIST ||
+	    ack - c->snd_una > c->snd_nxt - c->snd_una || (!advanced && !s->len))
 		return false;
 	c->last_ack_in = now;
 	if (c->opt_keepalive)
@@ -97,7 +149,7 @@ bool l4_tcp_fast_ack(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 	c->snd_wnd = wnd;
 	if (wnd > c->max_wnd)
 		c->max_wnd = wnd;
-	if (advanced) {
+	if (advanced && !ack_all(c, s, now)) {
 		struct l4_ack a = { .seg = s,
 			.now = s->time < now ? s->time : now,
 			.prior_una = c->snd_una,
@@ -113,7 +165,7 @@ bool l4_tcp_fast_ack(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 		c->retransmits = c->backoff = 0;
 		c->first_rtx_time = 0;
 		c->soft_err = 0;
-		if (c->path.mtu)
+		if (c->path.hop)
 			ts->env.path_confirm(ts->env.ctx, &c->path, now);
 		rtt_from_ack(c, s, &a);
 		l4_rate_sample(c, &a);
@@ -187,7 +239,7 @@ int l4_tcp_process_ack(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 		c->backoff = 0;
 		c->first_rtx_time = 0;
 		c->soft_err = 0;
-		if (c->path.mtu)
+		if (c->path.hop)
 			c->ts->env.path_confirm(c->ts->env.ctx, &c->path, now);
 	}
 	rtt_from_ack(c, s, &a);
@@ -211,7 +263,7 @@ int l4_tcp_process_ack(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 	if (advanced && c->mtu_probe_size && l4_seq_geq(ack, c->mtu_probe_end))
 		l4_pmtu_probe_acked(c);
 	maybe_writable(c);
-	l4_tcp_output_check(c, now);
+	l4_tcp_output_check(c);
 
 	if (!c->fin_sent || l4_seq_lt(c->snd_una, c->snd_end + 1))
 		return 0;

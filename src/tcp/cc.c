@@ -37,11 +37,3 @@ void l4_cc_avoid(struct l4_tcp *c, uint32_t w, uint32_t n)
 		c->cwnd += d;
 	}
 }
-
-bool l4_cc_is_limited(const struct l4_tcp *c)
-{
-	if (c->cwnd_limited)
-		return true;
-	/* in slow start half the window in use is enough: it doubles in a round trip */
-	return c->cwnd < c->ssthresh && c->cwnd < 2 * c->max_in_flight;
-}

@@ -16,6 +16,9 @@ struct l4_cc_ops {
 	/* Each ACK that delivers something. Without full_control: only while cwnd is not being
 	 * reduced. */
 	void (*on_ack)(struct l4_tcp *c, const struct l4_ack *a);
+	/* May be called instead when the window was not the limit (l4_cc_is_limited): it does not
+	 * grow. NULL: that needs nothing. */
+	void (*on_slack)(struct l4_tcp *c, l4_time now);
 	/* Segments: the new ssthresh when loss or ECN calls for a reduction (RFC 5681 equation 4).
 	 */
 	uint32_t (*ssthresh)(struct l4_tcp *c);
@@ -41,7 +44,11 @@ uint32_t l4_cc_slow_start(struct l4_tcp *c, uint32_t n);
 /* cwnd += n / w: one segment for each w acknowledged (RFC 5681 3.1, RFC 3465). */
 void l4_cc_avoid(struct l4_tcp *c, uint32_t w, uint32_t n);
 /* Whether the window was the limit, so that it may grow (RFC 7661 4.3; RFC 9438 5.8). */
-bool l4_cc_is_limited(const struct l4_tcp *c);
+static inline bool l4_cc_is_limited(const struct l4_tcp *c)
+{
+	/* in slow start half the window in use is enough: it doubles in a round trip */
+	return c->cwnd_limited || (c->cwnd < c->ssthresh && c->cwnd < 2 * c->max_in_flight);
+}
 
 /* HyStart++ (RFC 9406), hystart.c: called in slow start with each ACK; may end it by setting
  * ssthresh. Returns the segments to grow by. */

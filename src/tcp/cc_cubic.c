@@ -35,17 +35,24 @@ static void init(struct l4_tcp *c, l4_time now)
 	l4_hystart_reset(c);
 }
 
+/* RFC 9438 4.2: time without data to send does not count. */
+static void on_slack(struct l4_tcp *c, l4_time now)
+{
+	struct l4_cc_cubic *q = &c->ccs.cubic;
+	if (q->epoch_start && q->last_look && now > q->last_look)
+		q->epoch_start += now - q->last_look;
+	q->last_look = now;
+}
+
 static void on_ack(struct l4_tcp *c, const struct l4_ack *a)
 {
 	struct l4_cc_cubic *q = &c->ccs.cubic;
 	uint32_t n = a->delivered;
-	l4_time since = q->last_look && a->now > q->last_look ? a->now - q->last_look : 0;
-	q->last_look = a->now;
 	if (!n || !l4_cc_is_limited(c)) {
-		if (q->epoch_start) /* RFC 9438 4.2: time without data to send does not count */
-			q->epoch_start += since;
+		on_slack(c, a->now);
 		return;
 	}
+	q->last_look = a->now;
 	if (c->cwnd < c->ssthresh) {
 		n = l4_cc_slow_start(c, l4_hystart_on_ack(c, a, n));
 		if (!n)
@@ -122,6 +129,7 @@ static void on_restart(struct l4_tcp *c, l4_time now)
 const struct l4_cc_ops l4_cc_cubic = { .name = "cubic",
 	.init = init,
 	.on_ack = on_ack,
+	.on_slack = on_slack,
 	.ssthresh = ssthresh,
 	.on_rto = on_rto,
 	.on_restart = on_restart };

@@ -789,8 +789,18 @@ static inline void l4_tcp_trace(
 }
 
 /* --- timers.c --- */
-void l4_tcp_arm(struct l4_tcp *c, enum l4_tcp_timer t, l4_time when);
-void l4_tcp_disarm(struct l4_tcp *c, enum l4_tcp_timer t);
+static inline void l4_tcp_arm(struct l4_tcp *c, enum l4_tcp_timer t, l4_time when)
+{
+	c->timer[t] = when;
+	if (when == L4_TIME_NEVER)
+		return;
+	if (!l4_wheel_is_armed(&c->wheel) || when < c->wheel.deadline)
+		l4_wheel_add(&c->ts->wheel, &c->wheel, when);
+}
+static inline void l4_tcp_disarm(struct l4_tcp *c, enum l4_tcp_timer t)
+{
+	c->timer[t] = L4_TIME_NEVER;
+}
 void l4_tcp_on_timer(struct l4_tcp *c, l4_time now);
 void l4_tcp_rearm_rto(struct l4_tcp *c, l4_time now);
 void l4_tcp_start_keepalive(struct l4_tcp *c, l4_time now);
@@ -809,7 +819,10 @@ void l4_sndbuf_clear(struct l4_tcp *c);
 /* Pieces for [seq, seq+len); returns how many, and in *len the bytes they hold (may be fewer when
  * max pieces are used up or at an end of record). */
 uint32_t l4_sndbuf_pieces(struct l4_tcp *c, uint32_t seq, uint32_t *len, struct l4_seg_out *o);
-uint32_t l4_sndbuf_room(const struct l4_tcp *c);
+static inline uint32_t l4_sndbuf_room(const struct l4_tcp *c)
+{
+	return c->snd.bytes >= c->sndbuf ? 0 : c->sndbuf - c->snd.bytes;
+}
 
 /* --- rcvbuf.c --- */
 int l4_rcvbuf_put(
@@ -821,7 +834,12 @@ void l4_rcvbuf_copy(const struct l4_tcp *c, void *buf, uint32_t n); /* the first
 void l4_rcvbuf_settle(struct l4_tcp *c); /* copies what is lent into the ring */
 void l4_rcvbuf_drop(struct l4_tcp *c, uint32_t n);
 uint32_t l4_rcvbuf_window(struct l4_tcp *c); /* the window to advertise now (RFC 9293 3.8.6.2) */
-uint32_t l4_rcvbuf_wnd_now(const struct l4_tcp *c); /* what is left of the one last advertised */
+/* What is left of the window advertised last. */
+static inline uint32_t l4_rcvbuf_wnd_now(const struct l4_tcp *c)
+{
+	uint32_t edge = c->rcv_wup + c->rcv_wnd;
+	return l4_seq_gt(edge, c->rcv_nxt) ? edge - c->rcv_nxt : 0;
+}
 int l4_rcvbuf_sack_blocks(struct l4_tcp *c, struct l4_sack_block *out, int max);
 void l4_rcvbuf_space_adjust(struct l4_tcp *c, uint32_t copied, l4_time now);
 uint32_t l4_rcvbuf_ooo_bytes(const struct l4_tcp *c);
@@ -873,14 +891,43 @@ void l4_tcp_rto_reset(struct l4_tcp *c);
 void l4_rate_on_send(struct l4_tcp *c, struct l4_txseg *t, l4_time now);
 void l4_rate_on_delivered(struct l4_tcp *c, const struct l4_txseg *t, struct l4_ack *a);
 void l4_rate_sample(struct l4_tcp *c, struct l4_ack *a);
-void l4_rate_check_app_limited(struct l4_tcp *c);
+/* The same for the newest of all that was in flight, now delivered, when nothing is dirty. */
+void l4_rate_all(struct l4_tcp *c, const struct l4_txseg *t, l4_time now);
+/* Called when there is nothing (more) to send: from here on samples are app-limited. */
+static inline void l4_rate_check_app_limited(struct l4_tcp *c)
+{
+	if (l4_seq_geq(c->snd_nxt, c->snd_end) && l4_sb_in_flight(&c->sb) < c->cwnd &&
+	    c->sb.n_lost <= c->sb.n_retx) {
+		uint64_t mark = c->delivered + l4_sb_in_flight(&c->sb);
+		c->app_limited = mark ? mark : 1;
+	}
+}
 
 /* --- pressure.c --- */
-void l4_tcp_progress(struct l4_tcp *c, l4_time now);
+#define L4_PROGRESS 4096u /* bytes that count as some */
+static inline void l4_tcp_progress(struct l4_tcp *c, l4_time now)
+{
+	if (c->snd.bytes && c->bytes_acked - c->progress_bytes < L4_PROGRESS && c->progress_time)
+		return;
+	c->progress_time = now ? now : 1;
+	c->progress_bytes = c->bytes_acked;
+}
 void l4_tcp_need_room(struct l4_tcp_stack *ts);
 void l4_tcp_make_room(struct l4_tcp_stack *ts);
 
 /* --- rack.c --- */
+/* RFC 8985 6.2, step 3: t, sent rtt ago, is delivered. */
+static inline void l4_rack_advance(struct l4_tcp *c, const struct l4_txseg *t, l4_time rtt)
+{
+	uint32_t end = t->seq + t->len;
+	if (t->xmit_time < c->rack.xmit_ts ||
+	    (t->xmit_time == c->rack.xmit_ts && l4_seq_leq(end, c->rack.end_seq)))
+		return;
+	c->rack.xmit_ts = t->xmit_time;
+	c->rack.end_seq = end;
+	c->rack.rtt = rtt;
+	c->rack.advanced = true;
+}
 void l4_rack_on_delivered(struct l4_tcp *c, const struct l4_txseg *t, const struct l4_ack *a);
 void l4_rack_detect(struct l4_tcp *c, struct l4_ack *a, l4_time now);
 void l4_rack_on_dsack(struct l4_tcp *c);
@@ -914,8 +961,13 @@ void l4_tcp_input_end(struct l4_tcp *c, l4_time now);
 int l4_tcp_conn_pull(struct l4_tcp *c, struct l4_seg_out *o, uint32_t max, l4_time now);
 bool l4_tcp_has_output(struct l4_tcp *c, l4_time now);
 void l4_tcp_ack_now(struct l4_tcp *c, unsigned why);
-void l4_tcp_persist(struct l4_tcp *c, l4_time now);      /* data waits: look again by a timer */
-void l4_tcp_output_check(struct l4_tcp *c, l4_time now); /* makes it ready if it may send */
+void l4_tcp_persist(struct l4_tcp *c, l4_time now); /* data waits: look again by a timer */
+/* Makes it ready if it may send. */
+static inline void l4_tcp_output_check(struct l4_tcp *c)
+{
+	if (c->state != L4_TCP_CLOSED && c->state != L4_TCP_LISTEN && c->state != L4_TCP_TIME_WAIT)
+		l4_tcp_make_ready(c);
+}
 uint32_t l4_tcp_ts_now(const struct l4_tcp_stack *ts, l4_time now);
 void l4_tcp_sync_mss(struct l4_tcp *c);
 uint32_t l4_tcp_can_recv_window(struct l4_tcp *c);
@@ -930,7 +982,15 @@ void l4_tcp_count_rst(struct l4_tcp_stack *ts);
 
 /* --- info.c --- */
 
-void l4_tcp_held_by(struct l4_tcp *c, enum l4_held what, l4_time now);
+/* A change of what sending waits for closes the time of what it waited for before. */
+static inline void l4_tcp_held_by(struct l4_tcp *c, enum l4_held what, l4_time now)
+{
+	if (c->held_by == what)
+		return;
+	c->held_time[c->held_by] += now - c->held_since;
+	c->held_by = (uint8_t)what;
+	c->held_since = now;
+}
 
 /* --- listen.c, syncookie.c, timewait.c, isn.c, fastopen.c, ecn.c, pmtu.c --- */
 struct l4_tcp *l4_tcp_find_listener(

@@ -11,16 +11,6 @@ static uint32_t ms_ago(l4_time t, l4_time now)
 	return t && now > t ? (uint32_t)((now - t) / L4_MSEC) : 0;
 }
 
-/* A change of what sending waits for closes the time of what it waited for before. */
-void l4_tcp_held_by(struct l4_tcp *c, enum l4_held what, l4_time now)
-{
-	if (c->held_by == what)
-		return;
-	c->held_time[c->held_by] += now - c->held_since;
-	c->held_by = (uint8_t)what;
-	c->held_since = now;
-}
-
 /* Microseconds. */
 static uint64_t held(const struct l4_tcp *c, enum l4_held what, l4_time now)
 {

@@ -242,7 +242,7 @@ static void in_syn_sent(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 		d.h.flags &= (uint16_t)~L4_TCPF_SYN;
 		l4_tcp_deliver(c, &d, now);
 	}
-	l4_tcp_output_check(c, now);
+	l4_tcp_output_check(c);
 }
 
 /* --- The text of the segment and its FIN --- */
@@ -548,10 +548,10 @@ static bool in_syn_received(struct l4_tcp *c, const struct l4_seg *s, l4_time no
 static bool predicted(const struct l4_tcp *c, const struct l4_seg *s)
 {
 	const struct l4_tcp_hdr *h = &s->h;
-	return c->state == L4_TCP_ESTABLISHED && h->seq == c->rcv_nxt &&
+	return l4_is_plain(c) && h->seq == c->rcv_nxt &&
 	       (h->flags & ~(unsigned)L4_TCPF_PSH) == L4_TCPF_ACK &&
-	       s->len <= l4_rcvbuf_wnd_now(c) && !c->rcv.ooo_n && !c->rcv_fin_seen && !c->orphan &&
-	       !c->shut_rd && !c->rcv_urg && h->opts.present == (c->ts_ok ? L4_TCPO_TS : 0u) &&
+	       s->len <= l4_rcvbuf_wnd_now(c) && !c->rcv.ooo_n &&
+	       h->opts.present == (c->ts_ok ? L4_TCPO_TS : 0u) &&
 	       (!c->ts_ok || (int32_t)(h->opts.ts_val - c->ts_recent) >= 0);
 }
 

@@ -454,7 +454,7 @@ static void go_on(struct l4_tcp *c)
 	l4_tcp_ack_now(c, L4_WHY_ACK);
 	l4_tcp_event(c, (c->rcv.ready ? L4_EV_READABLE : 0u) | (c->fin_rcvd ? L4_EV_EOF : 0u) |
 			    (c->shut_wr ? 0u : L4_EV_WRITABLE));
-	l4_tcp_output_check(c, now);
+	l4_tcp_output_check(c);
 }
 
 static int rebuild(struct l4_tcp *c, const void *buf, size_t len)

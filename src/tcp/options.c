@@ -114,7 +114,7 @@ int l4_tcps_set(struct l4_tcp_stack *ts, l4_ep ep, int option, int64_t v, l4_tim
 		if (v) { /* what Nagle or the cork held back goes now */
 			c->push_seq = c->snd_end;
 			c->sws_override = l4_unsent(c) > 0;
-			l4_tcp_output_check(c, now);
+			l4_tcp_output_check(c);
 		}
 		return 0;
 	case L4_TCPOPT_CORK:
@@ -122,7 +122,7 @@ int l4_tcps_set(struct l4_tcp_stack *ts, l4_ep ep, int option, int64_t v, l4_tim
 		if (!v) {
 			c->push_seq = c->snd_end;
 			c->sws_override = l4_unsent(c) > 0;
-			l4_tcp_output_check(c, now);
+			l4_tcp_output_check(c);
 		}
 		return 0;
 	case L4_TCPOPT_QUICKACK:

@@ -48,13 +48,6 @@ void l4_tcp_ack_now(struct l4_tcp *c, unsigned why)
 	l4_tcp_make_ready(c);
 }
 
-void l4_tcp_output_check(struct l4_tcp *c, l4_time now)
-{
-	(void)now;
-	if (c->state != L4_TCP_CLOSED && c->state != L4_TCP_LISTEN && c->state != L4_TCP_TIME_WAIT)
-		l4_tcp_make_ready(c);
-}
-
 /* What every segment of an established connection carries: ports, ACK, window, options. */
 static void fill(struct l4_tcp *c, struct l4_seg_out *o, uint32_t seq, uint16_t flags, l4_time now)
 {

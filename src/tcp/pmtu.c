@@ -33,7 +33,7 @@ void l4_pmtu_reduced(struct l4_tcp *c, uint32_t mtu, l4_time now)
 	c->rtx_why = (struct l4_why){ .code = L4_WHY_PMTU_RTX, .a = (int64_t)mtu };
 	if (c->sb.n) { /* RFC 1191 6.5: send again at once; no congestion */
 		l4_tcp_rearm_rto(c, now);
-		l4_tcp_output_check(c, now);
+		l4_tcp_output_check(c);
 	}
 }
 

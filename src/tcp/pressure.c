@@ -5,23 +5,14 @@
  * (Naptha, sockstress, slow readers). So the need is noted where it arises, and met at the end of
  * the batch or at the next tick, when no connection is being worked on: an orphan that has heard
  * nothing for ORPHAN_IDLE goes first; then, among those whose data has made no progress of
- * PROGRESS bytes for STUCK, the one stuck longest. It is reset, and its user learns L4_ELIMIT
+ * L4_PROGRESS bytes for STUCK, the one stuck longest. It is reset, and its user learns L4_ELIMIT
  * (RFC 6429 4 leaves this to the system). Connections that make progress, and idle ones that hold
  * no data, never go. A search walks all connections, so there is one in SEARCH_EVERY at most. */
 #include "tcp/conn.h"
 
 #define ORPHAN_IDLE  (5 * L4_SEC)
 #define STUCK        (30 * L4_SEC)
-#define PROGRESS     4096u
 #define SEARCH_EVERY (10 * L4_MSEC)
-
-void l4_tcp_progress(struct l4_tcp *c, l4_time now)
-{
-	if (c->snd.bytes && c->bytes_acked - c->progress_bytes < PROGRESS && c->progress_time)
-		return;
-	c->progress_time = now ? now : 1;
-	c->progress_bytes = c->bytes_acked;
-}
 
 void l4_tcp_need_room(struct l4_tcp_stack *ts)
 {

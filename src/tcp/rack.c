@@ -30,12 +30,7 @@ void l4_rack_on_delivered(struct l4_tcp *c, const struct l4_txseg *t, const stru
 		    (int32_t)(o->ts_ecr - l4_tcp_ts_now(c->ts, t->xmit_time) - c->ts_offset) < 0)
 			return;
 	}
-	if (sent_after(t->xmit_time, t->seq + t->len, c->rack.xmit_ts, c->rack.end_seq)) {
-		c->rack.xmit_ts = t->xmit_time;
-		c->rack.end_seq = t->seq + t->len;
-		c->rack.rtt = rtt;
-		c->rack.advanced = true;
-	}
+	l4_rack_advance(c, t, rtt);
 }
 
 /* RFC 8985 6.2, step 4. */

@@ -75,12 +75,24 @@ void l4_rate_sample(struct l4_tcp *c, struct l4_ack *a)
 	}
 }
 
-/* Called when there is nothing (more) to send: from here on samples are app-limited. */
-void l4_rate_check_app_limited(struct l4_tcp *c)
+void l4_rate_all(struct l4_tcp *c, const struct l4_txseg *t, l4_time now)
 {
-	if (l4_seq_geq(c->snd_nxt, c->snd_end) && l4_sb_in_flight(&c->sb) < c->cwnd &&
-	    c->sb.n_lost <= c->sb.n_retx) {
-		uint64_t mark = c->delivered + l4_sb_in_flight(&c->sb);
-		c->app_limited = mark ? mark : 1;
-	}
+	if (c->app_limited && c->delivered > c->app_limited)
+		c->app_limited = 0;
+	l4_time sent = t->xmit_time - t->first_tx_time;
+	c->first_tx_time = t->xmit_time;
+	c->delivered_time = now;
+	if (!t->delivered_time || t->delivered > c->delivered)
+		return;
+	l4_time interval = now - t->delivered_time;
+	interval = sent > interval ? sent : interval;
+	if (!interval || (c->min_rtt && interval < c->min_rtt))
+		return;
+	double bytes = (double)(uint32_t)(c->delivered - t->delivered) * c->snd_mss * 1e9;
+	bool limited = t->flags & L4_TX_APP_LIMITED;
+	/* a division for what will count only */
+	if (limited && bytes < (double)c->rate_bytes * (double)interval)
+		return;
+	c->rate_bytes = l4_clamp_u64(bytes / (double)interval);
+	c->rate_is_app_limited = limited;
 }

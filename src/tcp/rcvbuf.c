@@ -407,13 +407,6 @@ int l4_rcvbuf_sack_blocks(struct l4_tcp *c, struct l4_sack_block *out, int max)
 	return n;
 }
 
-/* What is left of the window advertised last. */
-uint32_t l4_rcvbuf_wnd_now(const struct l4_tcp *c)
-{
-	uint32_t edge = c->rcv_wup + c->rcv_wnd;
-	return l4_seq_gt(edge, c->rcv_nxt) ? edge - c->rcv_nxt : 0;
-}
-
 /* The window to advertise in the segment that is being made; remembers it. In bytes, a multiple of
  * the scale unit. */
 uint32_t l4_rcvbuf_window(struct l4_tcp *c)

@@ -467,7 +467,7 @@ void l4_recovery_on_reo(struct l4_tcp *c, l4_time now)
 		if (c->cwnd <= f)
 			c->cwnd = f + 1;
 	}
-	l4_tcp_output_check(c, now);
+	l4_tcp_output_check(c);
 }
 
 /* The retransmission timeout (RFC 6298 5.4 to 5.6, RFC 5681 3.1). */

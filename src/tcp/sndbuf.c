@@ -23,11 +23,6 @@ static struct l4_span *span_at(const struct l4_sndbuf *b, uint32_t i)
 	return &b->span[(b->head + i) & (b->cap - 1)];
 }
 
-uint32_t l4_sndbuf_room(const struct l4_tcp *c)
-{
-	return c->snd.bytes >= c->sndbuf ? 0 : c->sndbuf - c->snd.bytes;
-}
-
 static int grow_spans(struct l4_tcp *c)
 {
 	struct l4_sndbuf *b = &c->snd;

@@ -22,6 +22,7 @@ struct l4_path {
 	uint16_t mtu;     /* path MTU known now: IP packet bytes */
 	uint16_t if_mtu;  /* of the interface: what we can receive */
 	bool local;       /* loops back to this host */
+	bool hop;         /* nh is one: path_confirm wants to hear that it answers */
 	bool csum;        /* checksums are completed by the device, or not needed */
 	bool tso;         /* super-segments may be pulled */
 	uint32_t gso_max; /* bytes of the largest super-segment's payload and headers */

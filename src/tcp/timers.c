@@ -15,20 +15,6 @@
  * linger, user timeout */
 #include "tcp/conn.h"
 
-void l4_tcp_arm(struct l4_tcp *c, enum l4_tcp_timer t, l4_time when)
-{
-	c->timer[t] = when;
-	if (when == L4_TIME_NEVER)
-		return;
-	if (!l4_wheel_is_armed(&c->wheel) || when < c->wheel.deadline)
-		l4_wheel_add(&c->ts->wheel, &c->wheel, when);
-}
-
-void l4_tcp_disarm(struct l4_tcp *c, enum l4_tcp_timer t)
-{
-	c->timer[t] = L4_TIME_NEVER;
-}
-
 static l4_time backed_off(const struct l4_tcp *c, l4_time base)
 {
 	l4_time max = c->ts->cfg.rto_max;

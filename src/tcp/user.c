@@ -354,7 +354,7 @@ static void after_send(struct l4_tcp *c, int flags, l4_time now)
 		c->snd_urg = true;
 		c->snd_up = c->snd_end;
 	}
-	l4_tcp_output_check(c, now);
+	l4_tcp_output_check(c);
 }
 
 int64_t l4_tcps_send(
@@ -592,7 +592,7 @@ static bool synchronized(const struct l4_tcp *c)
 	       c->state != L4_TCP_SYN_SENT && c->state != L4_TCP_TIME_WAIT;
 }
 
-static void queue_fin(struct l4_tcp *c, l4_time now)
+static void queue_fin(struct l4_tcp *c)
 {
 	c->shut_wr = true;
 	c->push_seq = c->snd_end;
@@ -600,7 +600,7 @@ static void queue_fin(struct l4_tcp *c, l4_time now)
 		l4_tcp_set_state(c, L4_TCP_FIN_WAIT_1);
 	else if (c->state == L4_TCP_CLOSE_WAIT)
 		l4_tcp_set_state(c, L4_TCP_LAST_ACK);
-	l4_tcp_output_check(c, now);
+	l4_tcp_output_check(c);
 }
 
 int l4_tcps_shutdown(struct l4_tcp_stack *ts, l4_ep ep, l4_time now)
@@ -613,7 +613,7 @@ int l4_tcps_shutdown(struct l4_tcp_stack *ts, l4_ep ep, l4_time now)
 	    c->state == L4_TCP_TIME_WAIT || c->state == L4_TCP_SYN_SENT)
 		return c->shut_wr ? 0 : L4_ENOTCONN;
 	if (!c->shut_wr)
-		queue_fin(c, ts->now);
+		queue_fin(c);
 	return 0;
 }
 
@@ -679,7 +679,7 @@ int l4_tcps_close(struct l4_tcp_stack *ts, l4_ep ep, l4_time now)
 	bool waiting = c->state == L4_TCP_FIN_WAIT_2;
 	orphan(c);
 	if (!c->shut_wr)
-		queue_fin(c, ts->now);
+		queue_fin(c);
 	if (waiting) {
 		l4_time t = c->opt_linger2 >= 0 ? (l4_time)c->opt_linger2 : ts->cfg.fin_timeout;
 		l4_tcp_arm(c, L4_TIMER_LIFE, ts->now + t);
