@@ -64,8 +64,8 @@ void l4_events_push(struct l4_host *h, l4_ep ep)
 	*mark = QUEUED | gen;
 	if (queued)
 		return;
-	q->ring[(q->head + q->n) % q->cap] = (uint64_t)kind << 32 | index;
-	q->n++;
+	uint32_t at = q->head + q->n++;
+	q->ring[at < q->cap ? at : at - q->cap] = (uint64_t)kind << 32 | index;
 }
 
 static bool pop(struct l4_host *h, l4_ep *ep)
@@ -74,7 +74,8 @@ static bool pop(struct l4_host *h, l4_ep *ep)
 	if (!q->n)
 		return false;
 	uint64_t e = q->ring[q->head];
-	q->head = (q->head + 1) % q->cap;
+	if (++q->head == q->cap)
+		q->head = 0;
 	q->n--;
 	unsigned kind = (unsigned)(e >> 32);
 	uint32_t *mark = &q->marks[kind].gen[(uint32_t)e];

@@ -90,6 +90,11 @@ static bool gather(const struct l4_frame *f, struct plain *k)
 	uint32_t skip = k->off, left = k->len, i = 0;
 	k->n = 0;
 	if (skip == f->pieces[0].len) { /* as hosts make them */
+		if (f->n_pieces == 2 && f->pieces[1].len == left) {
+			k->piece[0] = f->pieces[1];
+			k->n = !!left;
+			return true;
+		}
 		skip = 0;
 		i = 1;
 	}
@@ -137,6 +142,8 @@ static bool sums_right(const struct l4_if *ifp, const struct l4_frame *f, const 
 	uint64_t s = addrs + load32(tail) + words(t) + words(t + 8) + load32(t + 16);
 	if (k->ts)
 		s += load32(t + 20) + words(t + 24);
+	if (k->n == 1)
+		return is_right(s + l4_csum_partial(k->piece[0].data, k->len, 0));
 	uint32_t done = 0;
 	for (uint32_t i = 0; i < k->n; i++) {
 		uint32_t part = l4_csum_partial(k->piece[i].data, k->piece[i].len, 0);
@@ -249,10 +256,13 @@ bool l4_rx_fast(struct l4_host *h, struct l4_if *ifp, const struct l4_frame *f, 
 			return false;
 	}
 	count(h, f);
-	if (!k.len) {
-		struct l4_seg *s = &h->ack;
+	if (!k.len || (k.tcp[13] & L4_TCPF_PSH)) { /* nothing will be joined to it */
+		struct l4_seg *s = &h->alone;
 		fill(s, w, &k, time);
-		s->pieces = f->pieces;
+		s->pieces = k.piece;
+		s->n_pieces = k.n;
+		s->lent = h->lending;
+		s->n_segs = segments(f, k.len);
 		l4_tcp_stack_input_flow(h->tcp, w->c, s, now);
 		return true;
 	}
@@ -265,7 +275,7 @@ bool l4_rx_fast(struct l4_host *h, struct l4_if *ifp, const struct l4_frame *f, 
 	g->flow = w;
 	g->next_seq = g->seg.h.seq + k.len;
 	g->seg_len = k.len;
-	g->ends = (k.tcp[13] & L4_TCPF_PSH) || g->seg.n_segs > 1;
+	g->ends = g->seg.n_segs > 1;
 	g->used = true;
 	h->gro_used |= 1u << w->slot;
 	return true;

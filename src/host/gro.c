@@ -123,6 +123,6 @@ void l4_gro_add(struct l4_host *h, const struct l4_seg *s, l4_time now)
 
 void l4_gro_flush(struct l4_host *h, l4_time now)
 {
-	for (unsigned i = 0; h->gro_used && i < L4_GRO_SLOTS; i++)
-		l4_gro_flush_slot(h, i, now);
+	while (h->gro_used)
+		l4_gro_flush_slot(h, (unsigned)__builtin_ctz(h->gro_used), now);
 }

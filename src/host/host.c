@@ -195,24 +195,6 @@ void l4_host_free(struct l4_host *h)
 	mem.free(mem.ctx, h, sizeof(*h));
 }
 
-l4_time l4_host_enter(struct l4_host *h, l4_time now)
-{
-	if (h->ip.spent.n)
-		l4_pktq_clear(&h->ip, &h->ip.spent, 0);
-	if (now > h->now)
-		h->now = now;
-	h->ip.now = h->now;
-	return h->now;
-}
-
-void l4_host_wake(struct l4_host *h, l4_time now)
-{
-	if (!h->wake)
-		return;
-	h->wake = false;
-	l4_tcp_stack_wake(h->tcp, now);
-}
-
 /* ---- Interfaces ----------------------------------------------------------------------------- */
 
 static void draw_mac(struct l4_host *h, struct l4_mac *m)

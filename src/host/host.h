@@ -65,7 +65,7 @@ struct l4_host {
 	unsigned gro_used;        /* bit i: slot i is */
 	struct l4_tcp_flow *flow; /* the TCP stack's table of flows */
 	bool lending;             /* frames of the present l4_host_rx_lend */
-	struct l4_seg ack;        /* of fast.c: a segment without payload */
+	struct l4_seg alone;      /* of fast.c: a segment that joins no other */
 	uint8_t *linear; /* L4_LINEAR_SIZE bytes: a frame of several pieces in one; NULL until
 			  * the first */
 	l4_time now;     /* latest seen */
@@ -75,10 +75,24 @@ struct l4_host {
 #define L4_LINEAR_SIZE (65535 + 256)
 
 /* Every call comes by here: time never runs back, and what the last pull lent is freed. */
-l4_time l4_host_enter(struct l4_host *h, l4_time now);
+static inline l4_time l4_host_enter(struct l4_host *h, l4_time now)
+{
+	if (h->ip.spent.n)
+		l4_pktq_clear(&h->ip, &h->ip.spent, 0);
+	if (now > h->now)
+		h->now = now;
+	h->ip.now = h->now;
+	return h->now;
+}
 
 /* Tells the TCP stack of paths that became ready. */
-void l4_host_wake(struct l4_host *h, l4_time now);
+static inline void l4_host_wake(struct l4_host *h, l4_time now)
+{
+	if (!h->wake)
+		return;
+	h->wake = false;
+	l4_tcp_stack_wake(h->tcp, now);
+}
 /* Moves packets to ourselves, within bounds. */
 void l4_host_loop(struct l4_host *h, l4_time now);
 

@@ -172,7 +172,8 @@ l4_time l4_ip_deadline(const struct l4_ip *ip)
 	l4_time t = l4_time_min(ip->route_due, ip->pmtu_due);
 	if (ip->lo.n)
 		return ip->now;
-	t = l4_time_min(t, l4_reass_deadline(ip));
+	if (ip->reass)
+		t = l4_time_min(t, l4_reass_deadline(ip));
 	for (unsigned i = 1; i <= ip->n_ifs; i++) {
 		const struct l4_if *ifp = ip->ifs[i];
 		t = l4_time_min(t, ifp->neigh.due);
@@ -180,8 +181,10 @@ l4_time l4_ip_deadline(const struct l4_ip *ip)
 			continue;
 		t = l4_time_min(t, ifp->addr_due);
 		t = l4_time_min(t, ifp->group_due);
-		t = l4_time_min(t, l4_ra_deadline(ifp));
-		t = l4_time_min(t, l4_dhcp_deadline(ifp));
+		if (ifp->ra)
+			t = l4_time_min(t, l4_ra_deadline(ifp));
+		if (ifp->dhcp)
+			t = l4_time_min(t, l4_dhcp_deadline(ifp));
 	}
 	return t;
 }

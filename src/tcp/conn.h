@@ -643,7 +643,11 @@ struct l4_tcp_list {
 };
 
 /* Size of a large chunk of a send buffer with its head; freed ones are kept for the next. */
-#define L4_CHUNK_BYTES 32768u
+#define L4_CHUNK_BYTES       32768u
+#define L4_CHUNK_SMALL_BYTES 2048u
+struct l4_spare {
+	struct l4_spare *next;
+};
 
 struct l4_tcp_stack {
 	struct l4_tcp_env env;
@@ -681,7 +685,7 @@ struct l4_tcp_stack {
 	uint64_t buffer_used;      /* bytes charged to limits.buffer_bytes */
 	bool starved;              /* a connection is */
 	struct l4_spare *spare[2]; /* small and large chunks to use again, not charged */
-	uint32_t n_spare[2];
+	uint32_t n_spare[2], most_spare[2];
 	uint32_t challenge_count, challenge_limit; /* global, random limit per second */
 	bool room_wanted;  /* pressure.c: somebody was refused for want of room */
 	l4_time room_time; /* last search; 0: none */
@@ -705,6 +709,30 @@ void l4_tcp_free(struct l4_tcp_stack *ts, void *p, size_t size);
 /* Charged to the buffer budget as well. */
 void *l4_tcp_buf_alloc(struct l4_tcp_stack *ts, size_t size);
 void l4_tcp_buf_free(struct l4_tcp_stack *ts, void *p, size_t size);
+/* The same for L4_CHUNK_SMALL_BYTES, which come and go with each small write. */
+static inline void *l4_tcp_small_alloc(struct l4_tcp_stack *ts)
+{
+	struct l4_spare *s = ts->spare[0];
+	if (!s)
+		return l4_tcp_buf_alloc(ts, L4_CHUNK_SMALL_BYTES);
+	ts->spare[0] = s->next;
+	ts->n_spare[0]--;
+	ts->buffer_used += L4_CHUNK_SMALL_BYTES;
+	return s;
+}
+static inline void l4_tcp_small_free(struct l4_tcp_stack *ts, void *p)
+{
+	struct l4_spare *s = p;
+	if (ts->n_spare[0] >= ts->most_spare[0] || ts->starved) {
+		l4_tcp_buf_free(ts, p, L4_CHUNK_SMALL_BYTES);
+		return;
+	}
+	assert(ts->buffer_used >= L4_CHUNK_SMALL_BYTES);
+	ts->buffer_used -= L4_CHUNK_SMALL_BYTES;
+	s->next = ts->spare[0];
+	ts->spare[0] = s;
+	ts->n_spare[0]++;
+}
 
 /* --- pool.c --- */
 void l4_pool_init(struct l4_pool *p, uint32_t size, uint32_t keep);
@@ -758,7 +786,17 @@ void l4_tcp_park_some(struct l4_tcp_stack *ts); /* a few, when many stand whole 
 uint64_t l4_tcp_spare_bytes(const struct l4_tcp_stack *ts);
 /* The budget had no room for what c has to send: it is told WRITABLE when there is. */
 void l4_tcp_starve(struct l4_tcp *c);
-struct l4_tcp *l4_tcp_from_ep(struct l4_tcp_stack *ts, l4_ep ep);
+/* The endpoint of a handle, made whole if it was parked; NULL: it is stale, or no memory. */
+struct l4_tcp *l4_tcp_whole_from_ep(struct l4_tcp_stack *ts, l4_ep ep);
+static inline struct l4_tcp *l4_tcp_from_ep(struct l4_tcp_stack *ts, l4_ep ep)
+{
+	const struct l4_slot *s = &ts->slot[(uint32_t)ep];
+	if ((uint32_t)ep >= ts->n_slots || s->kind != L4_SLOT_WHOLE ||
+	    ep >> 32 != (L4_EP_TCP >> 32 | s->gen))
+		return l4_tcp_whole_from_ep(ts, ep);
+	s->u.c->touched = true;
+	return s->u.c;
+}
 struct l4_tcp *l4_tcp_conn_new(struct l4_tcp_stack *ts, void *user);
 void l4_tcp_conn_free(struct l4_tcp *c);      /* everything, at once */
 void l4_tcp_release_handle(struct l4_tcp *c); /* the handle becomes stale */

@@ -14,7 +14,7 @@
  * Limits: c->sndbuf bytes, and the host's buffer budget. */
 #include "tcp/conn.h"
 
-#define CHUNK_SMALL (2048u - (uint32_t)sizeof(struct l4_chunk))
+#define CHUNK_SMALL (L4_CHUNK_SMALL_BYTES - (uint32_t)sizeof(struct l4_chunk))
 #define CHUNK_LARGE \
 	(L4_CHUNK_BYTES - (uint32_t)(sizeof(struct l4_chunk) + L4_FRAGS * sizeof(struct l4_frag)))
 
@@ -109,6 +109,10 @@ static void chunk_unref(struct l4_tcp *c, struct l4_chunk *k)
 		return;
 	if (c->snd.open == k)
 		c->snd.open = NULL;
+	if (k->cap == CHUNK_SMALL) {
+		l4_tcp_small_free(c->ts, k);
+		return;
+	}
 	if (k->cap) {
 		l4_tcp_buf_free(c->ts, k, chunk_bytes(k->cap));
 		return;
@@ -145,10 +149,32 @@ static struct l4_chunk *chunk_with_room(struct l4_tcp *c, size_t left)
 	return k;
 }
 
+/* A small write into an empty buffer, the usual one of a conversation: false, nothing was done. */
+static bool append_first(struct l4_tcp *c, const void *data, uint32_t len)
+{
+	struct l4_sndbuf *b = &c->snd;
+	struct l4_chunk *k = l4_tcp_small_alloc(c->ts);
+	if (!k)
+		return false;
+	uint8_t *to = (uint8_t *)(k + 1);
+	*k = (struct l4_chunk){ .refs = 1, .cap = CHUNK_SMALL, .used = len, .data = to };
+	memcpy(to, data, len);
+	b->span[b->head] =
+	    (struct l4_span){ .seq = c->snd_end, .len = len, .chunk = k, .data = to };
+	b->n = 1;
+	b->bytes = len;
+	b->open = k;
+	c->snd_end += len;
+	return true;
+}
+
 /* Copies up to len bytes in; returns how many, or L4_ENOMEM when not one. */
 int64_t l4_sndbuf_append(struct l4_tcp *c, const void *data, size_t len)
 {
 	struct l4_sndbuf *b = &c->snd;
+	if (!b->n && len - 1 < CHUNK_SMALL && data && b->cap &&
+	    append_first(c, data, (uint32_t)len))
+		return (int64_t)len;
 	const uint8_t *p = data;
 	size_t done = 0;
 	while (done < len) {

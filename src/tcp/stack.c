@@ -27,15 +27,10 @@ void l4_tcp_free(struct l4_tcp_stack *ts, void *p, size_t size)
 /* Chunks come and go with what is sent. Given back to a general allocator they cost page
  * faults and system calls every time, so some are kept: a sixteenth of the budget, and no more than
  * the largest send buffer takes. They are inside the budget and give way to what needs it. */
-#define SPARE_MAX   128u
-#define SPARE_PART  16u
-#define SMALL_BYTES 2048u
+#define SPARE_MAX  128u
+#define SPARE_PART 16u
 
-static const uint32_t spare_size[2] = { SMALL_BYTES, L4_CHUNK_BYTES };
-
-struct l4_spare {
-	struct l4_spare *next;
-};
+static const uint32_t spare_size[2] = { L4_CHUNK_SMALL_BYTES, L4_CHUNK_BYTES };
 
 static void drop_spare(struct l4_tcp_stack *ts, int k)
 {
@@ -47,7 +42,8 @@ static void drop_spare(struct l4_tcp_stack *ts, int k)
 
 uint64_t l4_tcp_spare_bytes(const struct l4_tcp_stack *ts)
 {
-	return (uint64_t)ts->n_spare[0] * SMALL_BYTES + (uint64_t)ts->n_spare[1] * L4_CHUNK_BYTES;
+	return (uint64_t)ts->n_spare[0] * L4_CHUNK_SMALL_BYTES +
+	       (uint64_t)ts->n_spare[1] * L4_CHUNK_BYTES;
 }
 
 /* Whether size bytes fit the budget beside those in use and those kept. */
@@ -59,7 +55,7 @@ static bool fits(const struct l4_tcp_stack *ts, size_t size, uint64_t kept)
 
 static int class_of(size_t size)
 {
-	return size == SMALL_BYTES ? 0 : size == L4_CHUNK_BYTES ? 1 : -1;
+	return size == L4_CHUNK_SMALL_BYTES ? 0 : size == L4_CHUNK_BYTES ? 1 : -1;
 }
 
 void *l4_tcp_buf_alloc(struct l4_tcp_stack *ts, size_t size)
@@ -113,8 +109,7 @@ void l4_tcp_buf_free(struct l4_tcp_stack *ts, void *p, size_t size)
 	assert(ts->buffer_used >= size);
 	ts->buffer_used -= size;
 	int k = class_of(size);
-	if (k >= 0 && ts->n_spare[k] < SPARE_MAX &&
-	    ts->n_spare[k] < ts->lim.buffer_bytes / (SPARE_PART * spare_size[k])) {
+	if (k >= 0 && ts->n_spare[k] < ts->most_spare[k]) {
 		struct l4_spare *s = p;
 		s->next = ts->spare[k];
 		ts->spare[k] = s;
@@ -128,7 +123,7 @@ void l4_tcp_buf_free(struct l4_tcp_stack *ts, void *p, size_t size)
 
 /* --- Handles --- */
 
-struct l4_tcp *l4_tcp_from_ep(struct l4_tcp_stack *ts, l4_ep ep)
+struct l4_tcp *l4_tcp_whole_from_ep(struct l4_tcp_stack *ts, l4_ep ep)
 {
 	uint32_t i = (uint32_t)ep;
 	if (L4_EP_KIND(ep) != L4_EP_TCP || i >= ts->n_slots)
@@ -478,6 +473,10 @@ int l4_tcp_stack_new(struct l4_tcp_stack **out, const struct l4_tcp_env *env,
 	memcpy(ts->key_port, secret + 32, 16);
 	memcpy(ts->key_cookie, secret + 48, 16);
 	l4_fo_init(ts);
+	for (int k = 0; k < 2; k++) {
+		uint64_t most = limits->buffer_bytes / (SPARE_PART * spare_size[k]);
+		ts->most_spare[k] = most < SPARE_MAX ? (uint32_t)most : SPARE_MAX;
+	}
 	ts->now = now;
 	ts->free_slot = UINT32_MAX;
 	if (l4_demux_init(ts) < 0) {
