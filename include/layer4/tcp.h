@@ -78,8 +78,10 @@ struct l4_tcp_config {
 	bool frto;        /* RFC 5682; default on */
 	bool early_tlp;   /* RFC 8985 7: tail loss probes; default on */
 	bool rack;        /* RFC 8985; default on (off: RFC 6675/6582 duplicate ACK counting) */
-	bool tw_reuse;    /* RFC 6191: connect over a TIME-WAIT of ours; default on */
-	bool pacing;      /* pace every congestion control; default off (BBR always paces) */
+	bool partial_ack_restarts; /* without SACK: each partial ACK restarts the timer, as Linux
+				    * has it; default off, RFC 6582 3.2: the first only */
+	bool tw_reuse;             /* RFC 6191: connect over a TIME-WAIT of ours; default on */
+	bool pacing;             /* pace every congestion control; default off (BBR always paces) */
 	bool simultaneous_open;  /* RFC 9293 3.5: a SYN that meets ours makes a connection; off: it
 				  * is  dropped, against split handshakes; default on */
 	bool hystart;            /* RFC 9406 HyStart++ in slow start; default on */

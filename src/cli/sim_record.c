@@ -87,6 +87,8 @@ static enum rec_cause cause_of(unsigned why)
 	case L4_WHY_RTX_RACK:
 		return REC_RACK;
 	case L4_WHY_RTX_SACK:
+	case L4_WHY_RTX_SUSPECT:
+	case L4_WHY_RTX_RESCUE:
 		return REC_SACK;
 	case L4_WHY_RTX_DUPACK:
 		return REC_DUPACK;

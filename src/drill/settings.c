@@ -90,6 +90,7 @@ static const struct row rows[] = {
 	{ "do_lrd", K_BOOL, AT(rack), 0 },
 	/* the library's own names */
 	{ "l4.rack", K_BOOL, AT(rack), 0 },
+	{ "l4.partial_ack_restarts", K_BOOL, AT(partial_ack_restarts), 0 },
 	{ "l4.tlp", K_BOOL, AT(early_tlp), 0 },
 	{ "l4.pacing", K_BOOL, AT(pacing), 0 },
 	{ "l4.hystart", K_BOOL, AT(hystart), 0 },

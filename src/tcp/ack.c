@@ -256,9 +256,14 @@ int l4_tcp_process_ack(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 
 	/* RFC 6298 5.2 and 5.3; RFC 8985 7.2 */
 	if (advanced || a.sacked) {
-		l4_tcp_rearm_rto(c, now);
+		if (!c->partial_seen || c->ca_state != L4_CA_RECOVERY)
+			l4_tcp_rearm_rto(c, now);
 		l4_tcp_tlp_schedule(c, now);
 		tune_sndbuf(c);
+		/* RFC 6582 3.2, step 3: without SACK only the first partial ACK restarts the timer,
+		 * so that many losses in a window end in slow start, not in one a round trip */
+		c->partial_seen = !c->sack_ok && !c->ts->cfg.partial_ack_restarts &&
+				  c->ca_state == L4_CA_RECOVERY && advanced;
 	}
 	if (advanced && c->mtu_probe_size && l4_seq_geq(ack, c->mtu_probe_end))
 		l4_pmtu_probe_acked(c);

@@ -276,7 +276,7 @@ struct l4_tcp {
 			uint8_t dupacks;   /* in a row */
 			uint8_t frto_new;  /* new segments to send before retransmitting (RFC 5682
 					    * 2.1, 2b) */
-			uint8_t probe_now; /* pull a probe: 1 zero window, 2 keep-alive, 3 TLP */
+			uint8_t probe_now; /* pull a probe: 1 zero window, 2 keep-alive, 3 TLP; 4 a suspect */
 			uint8_t rcv_urg;   /* 0 none, 1 announced, 2 byte in urg_byte, 3 read */
 			bool snd_urg;
 			bool frto;         /* RFC 5682 is at work */
@@ -401,6 +401,9 @@ struct l4_tcp {
 
 	/* recovery (recovery.c) */
 	uint32_t recovery_point; /* high_seq: snd_nxt at the start of the episode */
+	uint32_t high_rxt;       /* after the start of the highest segment it has sent again */
+	bool rescued;            /* its rescue retransmission is spent (RFC 6675 4, rule 4) */
+	bool partial_seen;       /* a partial ACK came in it (RFC 6582 3.2, step 3) */
 	uint32_t cwnd, ssthresh; /* segments */
 	uint32_t cwnd_cnt;       /* acknowledged segments towards the next one (Reno) */
 	uint32_t cwnd_used;      /* most in flight since cwnd_stamp (RFC 7661) */
@@ -899,6 +902,8 @@ uint32_t l4_sb_find(const struct l4_scoreboard *sb, uint32_t seq); /* first i wi
 void l4_sb_mark_lost(struct l4_tcp *c, uint32_t slot);
 void l4_sb_unmark_lost(struct l4_tcp *c);
 uint32_t l4_sb_next_rtx(const struct l4_scoreboard *sb); /* i of the oldest to resend, or n */
+uint32_t l4_sb_next_unsacked(const struct l4_scoreboard *sb, uint32_t i); /* from i on, or n */
+uint32_t l4_sb_last_unsacked(const struct l4_scoreboard *sb);             /* the newest, or n */
 void l4_sb_on_retransmit(struct l4_tcp *c, uint32_t i, l4_time now);
 static inline uint32_t l4_sb_in_flight(const struct l4_scoreboard *sb)
 {

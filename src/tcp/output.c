@@ -659,10 +659,42 @@ static int pull_tlp(struct l4_tcp *c, struct l4_seg_out *o, l4_time now)
 	return r;
 }
 
+/* RFC 6675 4, NextSeg rules 3 and 4, when there is no lost segment and no new data to send: what is
+ * not SACKed below what is, each once; then, once a recovery, the last segment that is not SACKed,
+ * unless it is just being sent again. RACK needs none of that: its timer decides (RFC 8985 9.2). */
+static int pull_suspect(struct l4_tcp *c, struct l4_seg_out *o, l4_time now)
+{
+	struct l4_scoreboard *sb = &c->sb;
+	bool new_data = l4_unsent(c) && l4_seq_lt(c->snd_nxt, c->snd_una + c->snd_wnd);
+	if (c->ca_state != L4_CA_RECOVERY || c->ts->cfg.rack || new_data ||
+	    l4_in_flight(c) >= c->cwnd || !pace_ok(c, now))
+		return 0;
+	struct l4_why why = c->rtx_why;
+	uint32_t high = c->high_rxt;
+	uint32_t i = l4_sb_next_unsacked(sb, l4_sb_find(sb, high));
+	if (i < sb->n && l4_seq_lt(l4_sb_at(sb, i)->seq, c->fack)) {
+		c->rtx_why.code = L4_WHY_RTX_SUSPECT;
+		high = l4_sb_at(sb, i)->seq + 1;
+	} else {
+		i = l4_sb_last_unsacked(sb);
+		if (c->rescued || i == sb->n || (l4_sb_at(sb, i)->flags & L4_TX_RETX))
+			return 0;
+		c->rescued = true;
+		c->rtx_why.code = L4_WHY_RTX_RESCUE;
+	}
+	int r = pull_rtx(c, o, i, now, false);
+	c->rtx_why = why;
+	c->high_rxt = high; /* the rescue does not count */
+	c->probe_now = 4;
+	return r;
+}
+
 static int pull_probe(struct l4_tcp *c, struct l4_seg_out *o, l4_time now)
 {
 	uint8_t kind = c->probe_now;
 	c->probe_now = 0;
+	if (kind >= 3)
+		return kind == 4 && pull_suspect(c, o, now);
 	if (kind == 1 && l4_seq_lt(c->snd_nxt, c->snd_end) && c->ts->cfg.probe_octets) {
 		/* RFC 9293 3.8.6.1: one octet of new data into the closed window */
 		uint32_t len = 1;
@@ -777,8 +809,8 @@ int l4_tcp_conn_pull(struct l4_tcp *c, struct l4_seg_out *o, uint32_t max, l4_ti
 	}
 other:
 	c->burst_left = 0;
-	if (c->probe_now == 1 || c->probe_now == 2)
-		return pull_probe(c, o, now);
+	if (c->probe_now && pull_probe(c, o, now))
+		return 1;
 	if (c->ack_now)
 		return pull_ack(c, o, now);
 	return 0;

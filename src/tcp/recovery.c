@@ -42,6 +42,8 @@ void l4_recovery_on_retransmit(struct l4_tcp *c, uint32_t seq)
 {
 	c->undo_any = true;
 	c->undo_retrans++;
+	if (l4_seq_leq(c->high_rxt, seq))
+		c->high_rxt = seq + 1;
 	if (c->undo_n < sizeof c->undo_seq / sizeof c->undo_seq[0])
 		c->undo_seq[c->undo_n++] = seq;
 	else
@@ -123,6 +125,8 @@ void l4_recovery_enter_cwr(struct l4_tcp *c, l4_time now)
 
 static void enter_recovery(struct l4_tcp *c, const struct l4_ack *a)
 {
+	c->high_rxt = c->snd_una;
+	c->rescued = c->partial_seen = false;
 	if (c->ca_state != L4_CA_CWR) {
 		start_reduction(c, a);
 	} else { /* one reduction a window (RFC 3168 6.1.2) */
@@ -235,8 +239,15 @@ static void mark_by_sack(struct l4_tcp *c, struct l4_ack *a)
 		if (t->flags & L4_TX_SACKED) {
 			above--;
 		} else if (!(t->flags & L4_TX_LOST)) {
-			l4_sb_mark_lost(c, (uint32_t)(t - sb->seg));
 			a->lost++;
+			if (c->ca_state == L4_CA_RECOVERY && (t->flags & L4_TX_RETX) &&
+			    l4_seq_lt(t->seq, c->high_rxt)) {
+				/* sent again on suspicion (rule 3 of RFC 6675 4): not once more */
+				t->flags |= L4_TX_LOST;
+				sb->n_lost++;
+				continue;
+			}
+			l4_sb_mark_lost(c, (uint32_t)(t - sb->seg));
 			c->rtx_why.code = L4_WHY_RTX_SACK;
 		}
 	}
@@ -434,6 +445,10 @@ void l4_recovery_on_ack(struct l4_tcp *c, struct l4_ack *a, uint32_t ack)
 		c->cc->on_ack(c, a);
 	} else if (c->ca_state == L4_CA_RECOVERY || c->ca_state == L4_CA_CWR) {
 		prr(c, a, entered);
+		/* whatever the window leaves may go to what is only suspected (output.c) */
+		if (!c->ts->cfg.rack && c->sack_ok && c->ca_state == L4_CA_RECOVERY &&
+		    !c->probe_now)
+			c->probe_now = 4;
 	} else if (a->delivered && !a->ece &&
 		   (was != L4_CA_RECOVERY || c->ca_state != L4_CA_OPEN)) {
 		/* RFC 5681: OPEN, DISORDER and LOSS (slow start) grow by what is newly delivered
@@ -458,6 +473,7 @@ void l4_recovery_on_reo(struct l4_tcp *c, l4_time now)
 	c->rtx_why = (struct l4_why){
 		.code = L4_WHY_RTX_RACK, .a = (int64_t)c->rack.reo_wnd, .b = (int64_t)c->rack.rtt
 	};
+	l4_tcp_rearm_rto(c, now); /* RFC 8985 8: it had taken the timeout's place */
 	if (c->ca_state < L4_CA_RECOVERY && c->sb.n_lost > c->mtu_probe_lost) {
 		enter_recovery(c, NULL);
 		if (!c->cc->full_control)

@@ -262,6 +262,19 @@ uint32_t l4_sb_next_rtx(const struct l4_scoreboard *sb)
 	return sb->n ? scan(sb, sb->bm_rtx, 0, true) : 0;
 }
 
+uint32_t l4_sb_next_unsacked(const struct l4_scoreboard *sb, uint32_t i)
+{
+	return i < sb->n ? scan(sb, sb->bm_sacked, i, false) : sb->n;
+}
+
+uint32_t l4_sb_last_unsacked(const struct l4_scoreboard *sb)
+{
+	for (uint32_t i = sb->n; i-- > 0;)
+		if (!(sb->seg[(sb->head + i) & (sb->cap - 1)].flags & L4_TX_SACKED))
+			return i;
+	return sb->n;
+}
+
 void l4_sb_on_retransmit(struct l4_tcp *c, uint32_t i, l4_time now)
 {
 	struct l4_scoreboard *sb = &c->sb;
