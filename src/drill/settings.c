@@ -337,6 +337,7 @@ static void become_bsd(struct l4_settings *s)
 		return;
 	c->bsd_ways = true;
 	c->drop_synfin = false;
+	c->rst_timestamps = false;
 	c->syn_plain_after = 3;
 	c->rcvbuf_default = 65536;
 	c->sndbuf_default = 32768;
@@ -353,6 +354,8 @@ static void become_linux(struct l4_settings *s)
 		return;
 	c->linux_ways = true;
 	c->accecn_option = 2;
+	c->rst_timestamps = false;
+	c->partial_ack_restarts = true;
 }
 
 int l4_settings_set(struct l4_settings *s, const char *name, const char *value)
