@@ -20,11 +20,13 @@ static void rtt_from_echo(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 		l4_tcp_rtt_sample(c, (ticks ? ticks : 1) * c->ts->cfg.ts_tick, now);
 }
 
+/* RFC 6298 3: neither the ACK nor the SACK blocks beside it tell anything when a retransmission may
+ * have brought them: what was SACKed may have been so in an ACK that was lost. */
 static void rtt_from_ack(struct l4_tcp *c, const struct l4_seg *s, const struct l4_ack *a)
 {
 	if (a->rtt) {
 		l4_tcp_rtt_sample(c, a->rtt, a->now);
-	} else if (a->rtt_sack) {
+	} else if (a->rtt_sack && !a->retx_acked) {
 		l4_tcp_rtt_sample(c, a->rtt_sack, a->now);
 	} else if (a->acked) {
 		rtt_from_echo(c, s, a->now);
