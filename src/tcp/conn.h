@@ -276,7 +276,8 @@ struct l4_tcp {
 			uint8_t dupacks;   /* in a row */
 			uint8_t frto_new;  /* new segments to send before retransmitting (RFC 5682
 					    * 2.1, 2b) */
-			uint8_t probe_now; /* pull a probe: 1 zero window, 2 keep-alive, 3 TLP; 4 a suspect */
+			uint8_t probe_now; /* pull a probe: 1 zero window, 2 keep-alive, 3 TLP; 4 a
+					      suspect */
 			uint8_t rcv_urg;   /* 0 none, 1 announced, 2 byte in urg_byte, 3 read */
 			bool snd_urg;
 			bool frto;         /* RFC 5682 is at work */
@@ -307,6 +308,7 @@ struct l4_tcp {
 	bool detached;          /* taken from the stack's tables; free when possible */
 	bool fin_sent;          /* at least once */
 	bool fin_rcvd;          /* the peer's FIN is in rcv_nxt */
+	bool rcv_fin_told;      /* a SACK has told of a FIN that came by itself */
 	bool ack_now;           /* an ACK is owed at once */
 	bool ack_owed;          /* an ACK is owed, maybe delayed */
 	bool in_ready, blocked; /* in the ready list; waiting for its path */
@@ -370,6 +372,8 @@ struct l4_tcp {
 	l4_time rcv_rtt; /* receiver's estimate */
 	l4_time rcv_rtt_time;
 	uint32_t rcv_rtt_seq;
+	uint8_t *syn_text;      /* that came with a SYN which crossed ours; NULL: none … */
+	uint32_t syn_text_len;  /* … so many bytes: queued until ESTABLISHED */
 	struct l4_rrange dsack; /* to report next; start == end: none */
 
 	/* delayed ACK */
@@ -995,6 +999,7 @@ int l4_tcp_process_ack(struct l4_tcp *c, const struct l4_seg *s, l4_time now);
 bool l4_tcp_fast_ack(struct l4_tcp *c, const struct l4_seg *s, l4_time now);
 void l4_tcp_deliver(struct l4_tcp *c, const struct l4_seg *s, l4_time now);
 void l4_tcp_parse_syn(struct l4_tcp *c, const struct l4_tcp_hdr *h);
+void l4_tcp_drop_syn_text(struct l4_tcp *c);
 void l4_tcp_established(struct l4_tcp *c, l4_time now);
 void l4_tcp_challenge_ack(struct l4_tcp *c, l4_time now);
 void l4_tcp_input_end(struct l4_tcp *c, l4_time now);
@@ -1094,6 +1099,11 @@ void l4_ecn_handshake_answer(struct l4_tcp *c, const struct l4_seg *s);
 void l4_ecn_synack_again(struct l4_tcp *c, const struct l4_seg *s);
 uint32_t l4_ecn_option_room(const struct l4_tcp *c);
 void l4_ecn_option_out(struct l4_tcp *c, struct l4_tcp_opts *o);
+/* What a SYN with that header and DS field asks for, and we agree to. */
+enum l4_ecn_kind { L4_ECN_NONE, L4_ECN_CLASSIC, L4_ECN_ACCURATE };
+enum l4_ecn_kind l4_ecn_of_syn(const struct l4_tcp_stack *ts, const struct l4_seg *s);
+/* The flags of a SYN-ACK that answers a SYN which arrived with that codepoint. */
+uint16_t l4_ecn_synack_flags(uint8_t syn_ect);
 void l4_ecn_negotiated(struct l4_tcp *c, bool classic, bool accecn, uint8_t syn_ect);
 void l4_pmtu_reduced(struct l4_tcp *c, uint32_t mtu, l4_time now);
 void l4_pmtu_on_rto(struct l4_tcp *c, l4_time now);

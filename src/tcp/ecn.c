@@ -10,6 +10,30 @@
 #define ECT0 2
 #define CE   3
 
+/* RFC 9768 3.1.2, table 2; RFC 3168 6.1.1. */
+enum l4_ecn_kind l4_ecn_of_syn(const struct l4_tcp_stack *ts, const struct l4_seg *s)
+{
+	uint16_t f = s->h.flags & (L4_TCPF_ECE | L4_TCPF_CWR | L4_TCPF_AE);
+	bool classic = f == (L4_TCPF_ECE | L4_TCPF_CWR);
+	if (!ts->cfg.ecn || !f)
+		return L4_ECN_NONE;
+	/* RFC 9768 3.1.3: mixes that nobody has defined yet ask for accurate feedback too */
+	if (!classic && ts->cfg.ecn >= 3)
+		return L4_ECN_ACCURATE;
+	/* RFC 3168 6.1.1: a SYN is sent not-ECT; else distrust */
+	if (classic || f == (L4_TCPF_ECE | L4_TCPF_CWR | L4_TCPF_AE))
+		return (s->tos & 3) == 0 ? L4_ECN_CLASSIC : L4_ECN_NONE;
+	return L4_ECN_NONE;
+}
+
+uint16_t l4_ecn_synack_flags(uint8_t syn_ect)
+{
+	return syn_ect == 0   ? L4_TCPF_CWR
+	       : syn_ect == 1 ? L4_TCPF_CWR | L4_TCPF_ECE
+	       : syn_ect == 2 ? L4_TCPF_AE
+			      : L4_TCPF_AE | L4_TCPF_CWR;
+}
+
 void l4_ecn_negotiated(struct l4_tcp *c, bool classic, bool accecn, uint8_t syn_ect)
 {
 	c->ecn_ok = classic || accecn;

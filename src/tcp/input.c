@@ -153,6 +153,49 @@ static void syn_rtt(struct l4_tcp *c, const struct l4_seg *s)
 	c->probe_start = 0;
 }
 
+void l4_tcp_drop_syn_text(struct l4_tcp *c)
+{
+	if (c->syn_text)
+		l4_tcp_buf_free(c->ts, c->syn_text, c->syn_text_len);
+	c->syn_text = NULL;
+}
+
+/* RFC 9293 3.10.7.3, fourth: text with a SYN that crosses ours is queued until ESTABLISHED. What
+ * does not fit the window, or memory, comes again: only the SYN is acknowledged. */
+static void queue_syn_text(struct l4_tcp *c, const struct l4_seg *s)
+{
+	uint32_t len = s->len < c->rcv_wnd ? s->len : c->rcv_wnd, n = 0, skip = s->skip;
+	l4_tcp_drop_syn_text(c);
+	if (!len || !(c->syn_text = l4_tcp_buf_alloc(c->ts, len)))
+		return;
+	c->syn_text_len = len;
+	for (uint32_t i = 0; i < s->n_pieces && n < len; i++) {
+		uint32_t k = (uint32_t)s->pieces[i].len - skip;
+		k = k < len - n ? k : len - n;
+		memcpy(c->syn_text + n, (const uint8_t *)s->pieces[i].data + skip, k);
+		n += k;
+		skip = 0;
+	}
+}
+
+/* False: the connection is no more. */
+static bool deliver_syn_text(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
+{
+	struct l4_piece p = { c->syn_text, c->syn_text_len };
+	struct l4_seg d = *s;
+	d.h.seq = c->irs + 1;
+	d.h.flags = L4_TCPF_ACK;
+	d.pieces = &p;
+	d.n_pieces = 1;
+	d.skip = 0;
+	d.len = c->syn_text_len;
+	d.n_segs = 1;
+	d.lent = false;
+	l4_tcp_deliver(c, &d, now);
+	l4_tcp_drop_syn_text(c);
+	return c->state != L4_TCP_CLOSED; /* the record stands until the batch ends */
+}
+
 static void in_syn_sent(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 {
 	const struct l4_tcp_hdr *h = &s->h;
@@ -189,11 +232,12 @@ static void in_syn_sent(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 	c->snd_wl1 = h->seq;
 	c->snd_wl2 = has_ack ? h->ack : c->iss;
 	if (!has_ack) { /* simultaneous open (RFC 9293 3.5, MUST-10) */
+		enum l4_ecn_kind k = l4_ecn_of_syn(c->ts, s);
 		l4_tcp_set_state(c, L4_TCP_SYN_RECEIVED);
-		l4_ecn_negotiated(c,
-		    (h->flags & (L4_TCPF_ECE | L4_TCPF_CWR)) == (L4_TCPF_ECE | L4_TCPF_CWR) &&
-			c->ts->cfg.ecn,
-		    false, s->tos & 3);
+		/* RFC 9768 3.1.2: as if it had been a listener; both then feed back by SYN-ACK */
+		l4_ecn_negotiated(c, k == L4_ECN_CLASSIC, k == L4_ECN_ACCURATE, s->tos & 3);
+		c->accecn_shake = c->accecn_first = false;
+		queue_syn_text(c, s);
 		bsd_buffer(c);
 		c->snd_nxt = c->iss + 1;
 		l4_sb_clear(c);
@@ -669,6 +713,8 @@ void l4_tcp_conn_input(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 		c->ts_recent = h->opts.ts_val;
 		c->ts_recent_time = now;
 	}
+	if (c->syn_text && !deliver_syn_text(c, s, now))
+		return;
 	if (crossing) {
 		l4_tcp_ack_now(c, L4_WHY_ACK);
 		return;

@@ -121,10 +121,7 @@ void l4_tcp_send_synack(struct l4_tcp *l, const struct l4_tcp_req *r, unsigned w
 	/* RFC 9768 3.1.2: echoes how the SYN's IP header arrived; 3.2.3.2.2: from the second
 	 * retransmission on without, lest somebody drops such flags */
 	if (r->accecn && r->retries < 2)
-		o.h.flags |= r->ecn_syn_ect == 0   ? L4_TCPF_CWR
-			     : r->ecn_syn_ect == 1 ? L4_TCPF_CWR | L4_TCPF_ECE
-			     : r->ecn_syn_ect == 2 ? L4_TCPF_AE
-						   : L4_TCPF_AE | L4_TCPF_CWR;
+		o.h.flags |= l4_ecn_synack_flags(r->ecn_syn_ect);
 	else if (r->ecn_ok && !r->accecn)
 		o.h.flags |= L4_TCPF_ECE;
 	ts->ctr.out_segs++;
@@ -136,17 +133,10 @@ void l4_tcp_send_synack(struct l4_tcp *l, const struct l4_tcp_req *r, unsigned w
 static void negotiate_ecn(
     const struct l4_tcp_stack *ts, struct l4_tcp_req *r, const struct l4_seg *s)
 {
-	uint16_t f = s->h.flags & (L4_TCPF_ECE | L4_TCPF_CWR | L4_TCPF_AE);
-	bool classic = f == (L4_TCPF_ECE | L4_TCPF_CWR);
+	enum l4_ecn_kind k = l4_ecn_of_syn(ts, s);
 	r->ecn_syn_ect = s->tos & 3;
-	if (!ts->cfg.ecn || !f)
-		return;
-	/* RFC 9768 3.1.3: mixes that nobody has defined yet ask for accurate feedback too */
-	if (!classic && ts->cfg.ecn >= 3)
-		r->accecn = r->ecn_ok = true;
-	else if (classic || f == (L4_TCPF_ECE | L4_TCPF_CWR | L4_TCPF_AE))
-		r->ecn_ok =
-		    (s->tos & 3) == 0; /* RFC 3168 6.1.1: a SYN is sent not-ECT; else distrust */
+	r->ecn_ok = k != L4_ECN_NONE;
+	r->accecn = k == L4_ECN_ACCURATE;
 }
 
 /* --- A connection out of a handshake --- */

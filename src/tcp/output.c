@@ -95,7 +95,7 @@ static int sack_room(const struct l4_tcp *c)
 
 static void fill_sack(struct l4_tcp *c, struct l4_seg_out *o)
 {
-	if (!c->sack_ok || (!c->rcv.ooo_n && c->dsack.start == c->dsack.end))
+	if (!c->sack_ok || (!c->rcv.ooo_n && c->dsack.start == c->dsack.end && !c->rcv_fin_seen))
 		return;
 	int n = l4_rcvbuf_sack_blocks(c, o->h.opts.sack, sack_room(c));
 	o->h.opts.sack_n = (uint8_t)n;
@@ -183,6 +183,8 @@ static int pull_syn(struct l4_tcp *c, struct l4_seg_out *o, l4_time now)
 		}
 		if (c->ecn_ok && !c->accecn_ok)
 			o->h.flags |= L4_TCPF_ECE;
+		else if (c->accecn_ok && c->syn_retries < 2) /* RFC 9768 3.1.2, 3.2.3.2.2 */
+			o->h.flags |= l4_ecn_synack_flags((c->ecn_syn_ect - 1) & 3);
 	}
 	op->wscale = c->rcv_wscale;
 	o->why.code = c->syn_retries ? (active ? L4_WHY_SYN_RTX : L4_WHY_SYNACK_RTX)

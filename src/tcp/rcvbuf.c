@@ -392,6 +392,15 @@ int l4_rcvbuf_sack_blocks(struct l4_tcp *c, struct l4_sack_block *out, int max)
 		c->dsack.start = c->dsack.end;
 		c->ts->ctr.dsack_sent++;
 	}
+	/* a FIN that came by itself, beyond a gap, is an island of one octet */
+	bool lone =
+	    c->rcv_fin_seen && !behind && (!r->ooo_n || r->ooo[r->ooo_n - 1].end != c->rcv_fin_seq);
+	const struct l4_sack_block fin_block = { c->rcv_fin_seq, c->rcv_fin_seq + 1 };
+	bool fin_first = lone && !c->rcv_fin_told;
+	if (fin_first) {
+		c->rcv_fin_told = true;
+		out[n++] = fin_block;
+	}
 	int islands = choose(r, behind, max - n, pick);
 	for (int k = 0; k < islands; k++) {
 		/* the FIN's octet is part of the sequence space (RFC 2018 3): without it the peer
@@ -399,6 +408,8 @@ int l4_rcvbuf_sack_blocks(struct l4_tcp *c, struct l4_sack_block *out, int max)
 		uint32_t fin = c->rcv_fin_seen && pick[k]->end == c->rcv_fin_seq;
 		out[n++] = (struct l4_sack_block){ pick[k]->start, pick[k]->end + fin };
 	}
+	if (lone && !fin_first && n < max)
+		out[n++] = fin_block;
 	if (behind)
 		r->told = pick[0]->serial;
 	else

@@ -234,6 +234,7 @@ void l4_tcp_conn_free(struct l4_tcp *c)
 	l4_sndbuf_clear(c);
 	l4_sb_clear(c);
 	l4_rcvbuf_clear(c);
+	l4_tcp_drop_syn_text(c);
 	l4_tcp_release_handle(c);
 	if (c->in_batch)
 		return;
@@ -442,6 +443,7 @@ void l4_tcp_done(struct l4_tcp *c, int err)
 	c->rtx_mode = L4_RTX_OFF;
 	l4_sb_clear(c);
 	l4_sndbuf_clear(c);
+	l4_tcp_drop_syn_text(c);
 	c->ack_now = c->ack_owed = false;
 	c->probe_now = 0;
 	c->snd_una = c->snd_nxt = c->snd_end;

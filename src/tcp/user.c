@@ -158,7 +158,8 @@ static void forget(struct l4_tcp *c)
 	l4_rcvbuf_clear(c);
 	c->err = c->soft_err = 0;
 	c->shut_wr = c->shut_rd = c->fin_sent = c->fin_rcvd = c->rcv_fin_seen = c->passive = false;
-	c->connected_event = false;
+	c->connected_event = c->rcv_fin_told = false;
+	l4_tcp_drop_syn_text(c);
 	c->ack_now = c->ack_owed = c->send_syn = false;
 	c->srtt = c->rttvar = c->min_rtt = 0;
 	c->rto = c->ts->cfg.rto_init;
