@@ -13,13 +13,17 @@
 
 static uint8_t buf[1 << 20];
 
-static double bulk(uint32_t window, double seconds, bool zc)
+/* How the user takes bytes: into memory posted before they come, by recv, or where they lie. */
+enum take { POSTED, RECV, IN_PLACE };
+
+static double bulk(uint32_t window, double seconds, enum take how)
 {
 	l4_ep a, b;
 	static uint8_t sink[1 << 20];
 	uint64_t got = 0, token = 0;
 	make_hosts(window, 16);
 	pair(&a, &b, 80);
+	bool zc = how == IN_PLACE;
 	l4_time now = clock_now(), end = now + (l4_time)(seconds * 1e9);
 	double start = cpu_s();
 	while (now < end) {
@@ -30,9 +34,17 @@ static double bulk(uint32_t window, double seconds, bool zc)
 			while (l4_tcp_send(host[0], a, buf, 65536, 0, now) > 0)
 				;
 		}
+		if (how == POSTED && l4_tcp_recv_post(host[1], b, sink, window, now) < 0)
+			die("post", L4_ESTATE);
 		move(0, now);
 		int64_t n;
-		if (zc) {
+		if (how == POSTED) {
+			n = l4_tcp_recv_take(host[1], b, now);
+			if (n > 0) {
+				got += (uint64_t)n;
+				n = L4_EAGAIN;
+			}
+		} else if (zc) {
 			struct l4_piece p[BATCH];
 			while ((n = l4_tcp_peekv(host[1], b, p, BATCH)) > 0) {
 				size_t bytes = 0;
@@ -174,11 +186,13 @@ int main(int argc, char **argv)
 		buf[i] = (uint8_t)(i * 31 >> 3);
 	gso = !strcmp(mode, "bulk-64k");
 	if (!strcmp(mode, "bulk-1500") || gso)
-		r = bulk(gso ? 1 << 18 : 65536, s, false);
+		r = bulk(gso ? 1 << 18 : 65536, s, POSTED);
+	else if (!strcmp(mode, "bulk-1500-recv"))
+		r = bulk(65536, s, RECV);
 	else if (!strcmp(mode, "window-1m"))
-		r = bulk(1 << 20, s, false);
+		r = bulk(1 << 20, s, POSTED);
 	else if (!strcmp(mode, "zero-copy"))
-		r = bulk(65536 * 4, s, true);
+		r = bulk(65536 * 4, s, IN_PLACE);
 	else if (!strcmp(mode, "connections"))
 		r = connections(s, 0);
 	else if (!strcmp(mode, "time-wait"))

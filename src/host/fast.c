@@ -128,27 +128,34 @@ static bool is_right(uint64_t s)
 	return l4_csum_fold32(l4_csum_fold64(s)) == 0xffff;
 }
 
-/* Both checksums (RFC 1122 3.2.1.2, RFC 9293 3.1). */
-static bool sums_right(const struct l4_if *ifp, const struct l4_frame *f, const struct plain *k)
+/* Both checksums (RFC 1122 3.2.1.2, RFC 9293 3.1). The payload is copied to `to`, if any, by the
+ * way: the caller believes what stands there only when the sums are right. */
+static bool sums_right(
+    const struct l4_if *ifp, const struct l4_frame *f, const struct plain *k, uint8_t *to)
 {
 	const uint8_t *ip = k->tcp - L4_IP4_HDR_LEN, *t = k->tcp;
 	uint64_t addrs = words(ip + 12);
 	if (!is_right(addrs + words(ip) + load32(ip + 8)))
 		return false;
-	if (ifp->conf.caps.rx_csum && (f->off.csum_valid || f->off.needs_csum))
+	if (ifp->conf.caps.rx_csum && (f->off.csum_valid || f->off.needs_csum)) {
+		for (uint32_t i = 0; to && i < k->n; to += k->piece[i++].len)
+			memcpy(to, k->piece[i].data, k->piece[i].len);
 		return true;
+	}
 	uint8_t tail[4] = { 0, L4_PROTO_TCP, 0, 0 };
 	l4_put_u16(tail + 2, (uint16_t)(k->tcp_len + k->len));
 	uint64_t s = addrs + load32(tail) + words(t) + words(t + 8) + load32(t + 16);
 	if (k->ts)
 		s += load32(t + 20) + words(t + 24);
-	if (k->n == 1)
+	if (k->n == 1 && !to)
 		return is_right(s + l4_csum_partial(k->piece[0].data, k->len, 0));
 	uint32_t done = 0;
 	for (uint32_t i = 0; i < k->n; i++) {
-		uint32_t part = l4_csum_partial(k->piece[i].data, k->piece[i].len, 0);
+		const struct l4_piece *p = &k->piece[i];
+		uint32_t part = to ? l4_csum_copy(to + done, p->data, p->len, 0)
+				   : l4_csum_partial(p->data, p->len, 0);
 		s += done & 1 ? l4_csum_add(0, part, 1) : part;
-		done += (uint32_t)k->piece[i].len;
+		done += (uint32_t)p->len;
 	}
 	return is_right(s);
 }
@@ -181,6 +188,7 @@ static void fill(struct l4_seg *s, const struct l4_tcp_flow *w, const struct pla
 		s->h.opts.ts_ecr = l4_get_u32(t + 28);
 	}
 	s->n_pieces = 0;
+	s->landed = NULL;
 	s->skip = 0;
 	s->len = k->len;
 	s->tos = ip[1];
@@ -223,6 +231,25 @@ static void count(struct l4_host *h, const struct l4_frame *f)
 	h->c.ip_in++;
 }
 
+/* Posted memory for the payload of a segment that begins a run (l4_tcp_stack_landing). */
+static void find_landing(struct l4_gro_slot *g, const struct l4_tcp *c, const struct plain *k)
+{
+	g->land = k->len ? l4_tcp_stack_landing(c, l4_get_u32(k->tcp + 4), &g->land_room) : NULL;
+	if (g->land && k->len > g->land_room)
+		g->land = NULL;
+}
+
+/* The payload has landed; the next goes behind it. Returns where. */
+static const uint8_t *landed(struct l4_gro_slot *g, uint32_t len)
+{
+	uint8_t *at = g->land;
+	if (at) {
+		g->land += len;
+		g->land_room -= len;
+	}
+	return at;
+}
+
 bool l4_rx_fast(struct l4_host *h, struct l4_if *ifp, const struct l4_frame *f, l4_time now)
 {
 	struct plain k;
@@ -233,41 +260,48 @@ bool l4_rx_fast(struct l4_host *h, struct l4_if *ifp, const struct l4_frame *f, 
 	uint32_t ports = load32(key + 8);
 	struct l4_tcp_flow *w = &h->flow[l4_tcp_flow_index(addrs, ports)];
 	if (!is_of(w, addrs, ports) || w->gen != h->ip.gen || w->ifindex != ifp->index ||
-	    !gather(f, &k) || !sums_right(ifp, f, &k))
+	    !gather(f, &k))
 		return false;
-	l4_time time = f->time && f->time <= now ? f->time : now;
 	struct l4_gro_slot *g = &h->gro[w->slot];
-	if (g->used) {
-		if (k.len && g->c == w->c && goes_on(g, &k)) {
-			add_pieces(g, &k);
-			g->seg.len += k.len;
-			g->seg.n_segs++;
-			g->seg.h.flags |= k.tcp[13];
-			g->seg.time = time;
-			g->next_seq += k.len;
-			g->ends =
-			    k.len < g->seg_len || (k.tcp[13] & L4_TCPF_PSH) || f->off.gso_size;
-			count(h, f);
-			return true;
-		}
+	bool join = g->used && k.len && g->c == w->c && goes_on(g, &k) &&
+		    (!g->land || k.len <= g->land_room);
+	if (g->used && !join) {
 		l4_gro_flush_slot(h, w->slot, now);
 		/* That may have ended the connection, or noted another one's flow here. */
 		if (!is_of(w, addrs, ports))
 			return false;
 	}
+	if (!join)
+		find_landing(g, w->c, &k);
+	if (!sums_right(ifp, f, &k, g->land))
+		return false;
 	count(h, f);
+	l4_time time = f->time && f->time <= now ? f->time : now;
+	if (join) {
+		add_pieces(g, &k);
+		g->seg.len += k.len;
+		g->seg.n_segs++;
+		g->seg.h.flags |= k.tcp[13];
+		g->seg.time = time;
+		g->next_seq += k.len;
+		g->ends = k.len < g->seg_len || (k.tcp[13] & L4_TCPF_PSH) || f->off.gso_size;
+		(void)landed(g, k.len);
+		return true;
+	}
 	if (!k.len || (k.tcp[13] & L4_TCPF_PSH)) { /* nothing will be joined to it */
 		struct l4_seg *s = &h->alone;
 		fill(s, w, &k, time);
 		s->pieces = k.piece;
 		s->n_pieces = k.n;
 		s->lent = h->lending;
+		s->landed = g->land;
 		s->n_segs = segments(f, k.len);
 		l4_tcp_stack_input_flow(h->tcp, w->c, s, now);
 		return true;
 	}
 	fill(&g->seg, w, &k, time);
 	g->seg.lent = h->lending;
+	g->seg.landed = landed(g, k.len);
 	g->seg.pieces = g->pieces;
 	add_pieces(g, &k);
 	g->seg.n_segs = segments(f, k.len);

@@ -45,7 +45,9 @@ struct l4_gro_slot {
 	const struct l4_tcp_flow *flow; /* where it was found */
 	bool ends;                      /* nothing may be joined any more */
 	uint32_t next_seq;
-	uint32_t seg_len; /* payload of the first: later ones must not be longer */
+	uint32_t seg_len;   /* payload of the first: later ones must not be longer */
+	uint8_t *land;      /* where the next payload may be copied while it is summed … */
+	uint32_t land_room; /* … and how many bytes fit; when seg.landed, or NULL */
 	struct l4_seg seg;
 	struct l4_piece pieces[L4_GRO_PIECES];
 };

@@ -49,6 +49,8 @@ static const char *check_rcv(const struct l4_tcp *c)
 {
 	const struct l4_rcvbuf *r = &c->rcv;
 	CHECK(r->ready <= r->cap);
+	CHECK(r->post_n <= r->post_len);
+	CHECK(r->post || !r->post_len);
 	uint32_t at = c->rcv_nxt;
 	for (uint32_t i = 0; i < r->ooo_n; i++) {
 		CHECK(l4_seq_gt(r->ooo[i].start, at));

@@ -729,7 +729,10 @@ void l4_tcp_conn_input(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 /* After a batch: one decision about the ACK, one event for what can be read. */
 void l4_tcp_input_end(struct l4_tcp *c, l4_time now)
 {
-	if (c->rcv.ready >= c->opt_rcvlowat || (c->rcv.ready && c->fin_rcvd))
+	if (c->rcv.post && !c->rcv_urg)
+		l4_rcvbuf_fill(c);
+	uint32_t unread = c->rcv.post_n + c->rcv.ready;
+	if (unread >= c->opt_rcvlowat || (unread && c->fin_rcvd))
 		l4_tcp_event(c, L4_EV_READABLE);
 	if (!c->ack_owed || c->ack_now) {
 		if (c->ack_now)

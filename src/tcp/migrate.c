@@ -282,6 +282,8 @@ int64_t l4_tcps_export(struct l4_tcp_stack *ts, l4_ep ep, void *buf, size_t cap,
 		return L4_EBADF;
 	if (!movable(c->state) || c->parent)
 		return L4_ENOTCONN;
+	if (c->rcv.post)
+		return L4_ESTATE;
 	size_t size = record_size(c);
 	if (cap < size || !buf)
 		return (int64_t)size;

@@ -197,8 +197,8 @@ static bool may_park(const struct l4_tcp *c)
 {
 	if (c->state != L4_TCP_ESTABLISHED || c->in_ready || c->in_batch || c->in_events ||
 	    c->ev_bits || c->parent || c->in_bind_list || c->lst || c->orphan || c->detached ||
-	    c->snd.n || c->sb.n || c->rcv.ready || c->rcv.ooo_n || c->ack_owed || c->starved ||
-	    !c->hashed)
+	    c->snd.n || c->sb.n || c->rcv.ready || c->rcv.ooo_n || c->rcv.post || c->ack_owed ||
+	    c->starved || !c->hashed)
 		return false;
 	for (int t = 0; t < L4_TIMER_COUNT; t++)
 		if (c->timer[t] != L4_TIME_NEVER)

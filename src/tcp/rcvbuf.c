@@ -14,6 +14,14 @@
  * for them, but only what the user has not taken when the frames are called back is copied there.
  * Lent bytes are always the last in order; while there are islands nothing is lent.
  *
+ * Where the user has posted memory (RFC 9293 3.9.1.3: RECEIVE names a buffer), what comes in order
+ * goes there. The host may write a payload into it while it sums it, before anything is known of
+ * its segment (landing): the copy then costs nothing beside the sum. What so was written counts
+ * only when the segment is taken as a whole at rcv_nxt with nothing waiting before it, and until
+ * then may be written over; in all other cases the payload is taken out of its frame, as ever.
+ * Bytes in posted memory stand in the stream before those in the ring, and count as read for the
+ * window.
+ *
  * Limits: rcvbuf bytes, RANGES_MAX islands (more: the segment is dropped), and the budget. */
 #include "tcp/conn.h"
 
@@ -187,12 +195,47 @@ void l4_rcvbuf_settle(struct l4_tcp *c)
 	}
 }
 
+uint8_t *l4_tcp_stack_landing(const struct l4_tcp *c, uint32_t seq, uint32_t *room)
+{
+	const struct l4_rcvbuf *r = &c->rcv;
+	*room = r->post_len - r->post_n;
+	if (!r->post || r->ready || r->ooo_n || seq != c->rcv_nxt || c->rcv_urg || c->shut_rd)
+		return NULL;
+	return r->post + r->post_n;
+}
+
+/* The segment's payload lies where the next byte for the user goes, and all of it is new. */
+static bool has_landed(
+    const struct l4_tcp *c, const struct l4_seg *s, uint32_t skip, uint32_t seq, uint32_t len)
+{
+	const struct l4_rcvbuf *r = &c->rcv;
+	return s->landed && r->post && s->landed == r->post + r->post_n && !skip && len == s->len &&
+	       seq == c->rcv_nxt && !r->ready && !r->ooo_n && !c->rcv_urg &&
+	       len <= r->post_len - r->post_n;
+}
+
+void l4_rcvbuf_fill(struct l4_tcp *c)
+{
+	struct l4_rcvbuf *r = &c->rcv;
+	uint32_t room = r->post_len - r->post_n, n = r->ready < room ? r->ready : room;
+	if (!r->post || !n)
+		return;
+	l4_rcvbuf_copy(c, r->post + r->post_n, n);
+	l4_rcvbuf_drop(c, n);
+	r->post_n += n;
+}
+
 /* Takes the payload's bytes [skip, skip + len) for [seq, seq + len), which lies in the window and
  * not before rcv_nxt. Advances rcv_nxt when it can. L4_ENOMEM, L4_ELIMIT: nothing was taken. */
 int l4_rcvbuf_put(
     struct l4_tcp *c, const struct l4_seg *s, uint32_t skip, uint32_t seq, uint32_t len)
 {
 	struct l4_rcvbuf *r = &c->rcv;
+	if (has_landed(c, s, skip, seq, len)) {
+		c->rcv_nxt += len;
+		r->post_n += len;
+		return 0;
+	}
 	uint32_t need = seq + len - base_seq(c);
 	if (!r->ready && !r->ooo_n)
 		r->base = 0;

@@ -39,9 +39,10 @@ struct l4_seg {
 	uint8_t tos;  /* DS field with ECN bits */
 	uint8_t ttl;
 	uint16_t ifindex;
-	uint16_t n_segs;   /* wire segments joined into this one (GRO), at least 1 */
-	bool lent;         /* the pieces' bytes stay until l4_tcp_stack_settle */
-	uint8_t flow_slot; /* the host's, for the table of flows */
+	uint16_t n_segs;       /* wire segments joined into this one (GRO), at least 1 */
+	bool lent;             /* the pieces' bytes stay until l4_tcp_stack_settle */
+	const uint8_t *landed; /* the payload stands here, too: see l4_tcp_stack_landing; or NULL */
+	uint8_t flow_slot;     /* the host's, for the table of flows */
 	uint32_t flow_gen; /* the host's count for the table of flows; 0: not to be noted there */
 	l4_time time;      /* arrival of the (last) segment */
 };
@@ -65,6 +66,11 @@ static inline unsigned l4_tcp_flow_index(uint64_t addrs, uint32_t ports)
 }
 /* The table: 1 << L4_TCP_FLOW_BITS entries, as long-lived as the stack. */
 struct l4_tcp_flow *l4_tcp_stack_flows(struct l4_tcp_stack *ts);
+
+/* Where payload may be written that seems to come next, at seq, before anything else of its segment
+ * is looked at; *room: how many bytes at most. The memory was posted by the user, who sees nothing
+ * of it until the segment, with `landed` set to this place, was taken. NULL: nowhere. */
+uint8_t *l4_tcp_stack_landing(const struct l4_tcp *c, uint32_t seq, uint32_t *room);
 
 /* A segment to send. The host adds IP and link headers and finishes the checksum. */
 struct l4_seg_out {
@@ -186,6 +192,8 @@ int64_t l4_tcps_send_zc(struct l4_tcp_stack *ts, l4_ep ep, const void *data, siz
     uint64_t token, l4_time now);
 int64_t l4_tcps_recv(
     struct l4_tcp_stack *ts, l4_ep ep, void *buf, size_t len, int flags, l4_time now);
+int64_t l4_tcps_recv_post(struct l4_tcp_stack *ts, l4_ep ep, void *buf, size_t len, l4_time now);
+int64_t l4_tcps_recv_take(struct l4_tcp_stack *ts, l4_ep ep, l4_time now);
 int l4_tcps_peek(struct l4_tcp_stack *ts, l4_ep ep, struct l4_piece *pieces, unsigned max);
 int l4_tcps_consume(struct l4_tcp_stack *ts, l4_ep ep, size_t n, l4_time now);
 int l4_tcps_shutdown(struct l4_tcp_stack *ts, l4_ep ep, l4_time now);

@@ -522,6 +522,60 @@ static void taken(struct l4_tcp *c, uint32_t n, l4_time now)
 	window_opened(c, n, now);
 }
 
+/* What cannot be while the user's memory is posted: bytes in it come before all others. */
+static int posted_error(const struct l4_tcp *c)
+{
+	return c->rcv.post ? L4_ESTATE : 0;
+}
+
+int64_t l4_tcps_recv_post(struct l4_tcp_stack *ts, l4_ep ep, void *buf, size_t len, l4_time now)
+{
+	advance(ts, now);
+	struct l4_tcp *c = l4_tcp_from_ep(ts, ep);
+	if (!c)
+		return L4_EBADF;
+	if (!len || len > INT32_MAX)
+		return L4_EINVAL;
+	int e = posted_error(c);
+	if (e < 0)
+		return e;
+	uint32_t ready = until_urgent(c);
+	e = recv_error(c);
+	if (e && e != L4_EAGAIN)
+		return e == 1 ? L4_EEOF : e;
+	c->rcv.post = buf;
+	c->rcv.post_len = (uint32_t)len;
+	c->rcv.post_n = 0;
+	if (ready && !c->rcv_urg)
+		l4_rcvbuf_fill(c);
+	return c->rcv.post_n;
+}
+
+int64_t l4_tcps_recv_take(struct l4_tcp_stack *ts, l4_ep ep, l4_time now)
+{
+	advance(ts, now);
+	struct l4_tcp *c = l4_tcp_from_ep(ts, ep);
+	if (!c)
+		return L4_EBADF;
+	struct l4_rcvbuf *r = &c->rcv;
+	if (!r->post)
+		return L4_EINVAL;
+	uint32_t n = r->post_n, more = r->post_len - n, ready = until_urgent(c);
+	if (more > ready)
+		more = ready;
+	if (more)
+		l4_rcvbuf_copy(c, r->post + n, more);
+	r->post = NULL;
+	r->post_len = r->post_n = 0;
+	if (n + more) {
+		c->rcv_copied += n;
+		taken(c, more, ts->now);
+		return n + more;
+	}
+	int e = recv_error(c);
+	return e == 1 ? 0 : e;
+}
+
 int64_t l4_tcps_recv(
     struct l4_tcp_stack *ts, l4_ep ep, void *buf, size_t len, int flags, l4_time now)
 {
@@ -540,8 +594,11 @@ int64_t l4_tcps_recv(
 			c->rcv_urg = 3;
 		return len ? 1 : 0;
 	}
+	int e = posted_error(c);
+	if (e < 0)
+		return e;
 	uint32_t ready = until_urgent(c);
-	int e = recv_error(c);
+	e = recv_error(c);
 	if (e)
 		return e == 1 ? 0 : e;
 	uint32_t n = len < ready ? (uint32_t)len : ready;
@@ -558,8 +615,11 @@ int l4_tcps_peek(struct l4_tcp_stack *ts, l4_ep ep, struct l4_piece *pieces, uns
 	struct l4_tcp *c = l4_tcp_from_ep(ts, ep);
 	if (!c)
 		return L4_EBADF;
+	int e = posted_error(c);
+	if (e < 0)
+		return e;
 	uint32_t ready = until_urgent(c);
-	int e = recv_error(c);
+	e = recv_error(c);
 	if (e)
 		return e == 1 ? 0 : e;
 	uint32_t n = l4_rcvbuf_pieces(c, pieces, max);
@@ -579,6 +639,9 @@ int l4_tcps_consume(struct l4_tcp_stack *ts, l4_ep ep, size_t n, l4_time now)
 	struct l4_tcp *c = l4_tcp_from_ep(ts, ep);
 	if (!c)
 		return L4_EBADF;
+	int e = posted_error(c);
+	if (e < 0)
+		return e;
 	if (n > until_urgent(c))
 		return L4_EINVAL;
 	taken(c, (uint32_t)n, ts->now);
@@ -636,6 +699,8 @@ static void orphan(struct l4_tcp *c)
 	l4_tcp_release_handle(c);
 	c->orphan = true;
 	c->user = NULL;
+	c->rcv.post = NULL;
+	c->rcv.post_len = c->rcv.post_n = 0;
 }
 
 int l4_tcps_abort(struct l4_tcp_stack *ts, l4_ep ep, l4_time now)
@@ -665,7 +730,7 @@ int l4_tcps_close(struct l4_tcp_stack *ts, l4_ep ep, l4_time now)
 	struct l4_tcp *c = l4_tcp_from_ep(ts, ep);
 	if (!c)
 		return L4_EBADF;
-	bool unread = c->rcv.ready > 0 && !c->shut_rd;
+	bool unread = c->rcv.ready + c->rcv.post_n > 0 && !c->shut_rd;
 	if (!synchronized(c) || c->opt_linger == 0 || unread) {
 		if (unread && synchronized(c))
 			ts->ctr.abort_on_data++;
@@ -761,7 +826,8 @@ int64_t l4_tcps_ready(struct l4_tcp_stack *ts, l4_ep ep)
 	if (c->state == L4_TCP_LISTEN)
 		return c->lst->acc_head ? L4_EV_ACCEPT : 0;
 	int64_t r = 0;
-	if (c->rcv.ready && (c->rcv.ready >= c->opt_rcvlowat || c->fin_rcvd))
+	uint32_t unread = c->rcv.post_n + c->rcv.ready;
+	if (unread && (unread >= c->opt_rcvlowat || c->fin_rcvd))
 		r |= L4_EV_READABLE;
 	if (c->fin_rcvd || c->shut_rd || c->state == L4_TCP_TIME_WAIT)
 		r |= L4_EV_EOF | L4_EV_READABLE;
@@ -788,7 +854,7 @@ int64_t l4_tcps_ready(struct l4_tcp_stack *ts, l4_ep ep)
 int64_t l4_tcps_inq(struct l4_tcp_stack *ts, l4_ep ep)
 {
 	struct l4_tcp *c = l4_tcp_from_ep(ts, ep);
-	return c ? (int64_t)c->rcv.ready : L4_EBADF;
+	return c ? (int64_t)c->rcv.post_n + c->rcv.ready : L4_EBADF;
 }
 
 int64_t l4_tcps_outq(struct l4_tcp_stack *ts, l4_ep ep)
@@ -810,5 +876,5 @@ int l4_tcps_at_mark(struct l4_tcp_stack *ts, l4_ep ep)
 	struct l4_tcp *c = l4_tcp_from_ep(ts, ep);
 	if (!c)
 		return L4_EBADF;
-	return c->rcv_urg && c->rcv_up - 1 == c->rcv_nxt - c->rcv.ready;
+	return c->rcv_urg && !c->rcv.post_n && c->rcv_up - 1 == c->rcv_nxt - c->rcv.ready;
 }
