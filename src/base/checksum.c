@@ -108,6 +108,8 @@ static uint32_t in_blocks(uint8_t *dst, const uint8_t *src, size_t len, uint64_t
 static uint32_t bulk(uint8_t *dst, const uint8_t *src, size_t len, uint32_t s)
 {
 #if defined(__x86_64__)
+	if (!dst && __builtin_cpu_supports("avx512bw") && len <= L4_CSUM_BULK_MAX)
+		return reduce(reduce(l4_csum_avx512(src, len)) + (uint64_t)s);
 	if (__builtin_cpu_supports("avx2") && len <= L4_CSUM_BULK_MAX) {
 		size_t even = len & ~(size_t)1;
 		uint64_t sum = reduce(l4_csum_avx2(dst, src, even)) + (uint64_t)s;

@@ -46,16 +46,16 @@ static void fill(uint8_t *p, size_t n, enum fill how)
 static void every_length_and_alignment(void **state)
 {
 	(void)state;
-	static uint8_t src[LEN_MAX + 32], dst[LEN_MAX + 64];
+	static uint8_t src[LEN_MAX + 80], dst[LEN_MAX + 96];
 	for (enum fill how = RANDOM; how < FILLS; how++) {
 		fill(src, sizeof src, how);
 		for (size_t align = 0; align < 16; align++) {
 			for (size_t len = 0; len <= LEN_MAX; len++) {
-				const uint8_t *p = src + align;
+				const uint8_t *p = src + align * 5;
 				uint16_t want = naive(p, len, 0);
 				if (l4_csum_fold(l4_csum_partial(p, len, 0)) != want)
 					fail_msg("fill %d align %zu length %zu", how, align, len);
-				uint8_t *d = dst + 16 + (len * 7 + align) % 16;
+				uint8_t *d = dst + 16 + (len * 7 + align) % 64;
 				d[-1] = d[len] = 0xa5;
 				if (l4_csum_fold(l4_csum_copy(d, p, len, 0)) != want)
 					fail_msg(
@@ -123,6 +123,8 @@ static void every_instruction_set_agrees(void **state)
 			memset(dst, 0, sizeof dst);
 			assert_true(l4_csum_sse2(dst + 1, src + 1, len) == want);
 			assert_memory_equal(dst + 1, src + 1, len);
+			if (__builtin_cpu_supports("avx512bw"))
+				assert_true(l4_csum_avx512(src + 1, len) == want);
 			if (!__builtin_cpu_supports("avx2"))
 				continue;
 			assert_true(l4_csum_avx2(NULL, src + 1, len) == want);
