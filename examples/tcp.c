@@ -1,5 +1,5 @@
-/* Example of <layer4/tcp.h>: a connection through a bad link: a megabyte sent, counted at the other
- * side byte by byte, and closed from both ends. */
+/* Example of <layer4/tcp.h>: a connection through a bad link: a megabyte sent, received into
+ * memory that was posted before it came, compared byte by byte, and closed from both ends. */
 #include <layer4/tcp.h>
 #include <layer4/sim.h>
 
@@ -11,6 +11,7 @@ struct side {
 	uint64_t done; /* bytes sent or received */
 	bool wrong, closed;
 	struct l4_tcp_info info;
+	unsigned char memory[16384]; /* the connection's while it is posted */
 };
 
 static unsigned char byte_at(uint64_t i)
@@ -49,19 +50,23 @@ static void at_client(void *ctx, struct l4_host *h, const struct l4_event *e, l4
 static void at_server(void *ctx, struct l4_host *h, const struct l4_event *e, l4_time now)
 {
 	struct side *s = ctx;
-	unsigned char data[4096];
-	int64_t n = L4_EAGAIN;
+	int64_t n = 0;
 
 	if (e->bits & L4_EV_ACCEPT) {
-		l4_tcp_accept(h, e->ep, NULL, NULL, now);
+		l4_ep ep = l4_tcp_accept(h, e->ep, NULL, NULL, now);
+
+		l4_tcp_recv_post(h, ep, s->memory, sizeof(s->memory), now);
 		return;
 	}
 	if (e->bits & L4_EV_ERROR)
 		s->wrong = true;
-	while (e->bits & (L4_EV_READABLE | L4_EV_EOF) &&
-	       (n = l4_tcp_recv(h, e->ep, data, sizeof(data), 0, now)) > 0)
+	if (!(e->bits & (L4_EV_READABLE | L4_EV_EOF)))
+		return;
+	do { /* more may have waited for room */
+		n = l4_tcp_recv_take(h, e->ep, now);
 		for (int64_t i = 0; i < n; i++)
-			s->wrong |= data[i] != byte_at(s->done++);
+			s->wrong |= s->memory[i] != byte_at(s->done++);
+	} while (n > 0 && l4_tcp_recv_post(h, e->ep, s->memory, sizeof(s->memory), now) > 0);
 	if (n == 0) { /* the client's FIN: answer with ours */
 		l4_tcp_close(h, e->ep, now);
 		s->closed = true;

@@ -237,7 +237,7 @@ static void on_trace(void *ctx, const struct l4_trace_event *e)
 
 static void call(struct fuzz *f)
 {
-	static uint8_t buf[70000];
+	static uint8_t buf[70000], posted[70000];
 	uint8_t what = (uint8_t)take(f, 1);
 	l4_ep *ep = &f->ep[take(f, 1) % 6];
 	struct l4_endpoint to = { .addr = f->them, .port = f->peer[0].port };
@@ -262,8 +262,13 @@ static void call(struct fuzz *f)
 	case 3:
 	case 4:
 		n = take(f, 2);
-		flags = (int)take(f, 1) & (16 | 32 | 64);
-		l4_tcp_recv(f->h, *ep, buf, n, flags, f->now);
+		flags = (int)take(f, 1);
+		if (flags & 128)
+			l4_tcp_recv_post(f->h, *ep, posted, n, f->now);
+		else if (flags & 8)
+			l4_tcp_recv_take(f->h, *ep, f->now);
+		else
+			l4_tcp_recv(f->h, *ep, buf, n, flags & (16 | 32 | 64), f->now);
 		break;
 	case 5:
 		l4_tcp_shutdown(f->h, *ep, f->now);

@@ -222,20 +222,20 @@ L4_EXPORT int64_t l4_tcp_send_zc(struct l4_host *h, l4_ep ep, const void *data, 
  * L4_EAGAIN, or the error that ended the connection (after all bytes are read). */
 L4_EXPORT int64_t l4_tcp_recv(
     struct l4_host *h, l4_ep ep, void *buf, size_t len, int flags, l4_time now);
-/* RECEIVE with a buffer given before the bytes come (RFC 9293 3.9.1.3): lends len bytes at buf to
- * the connection, 1 to INT32_MAX, until l4_tcp_recv_take gives them back, or l4_tcp_close,
- * l4_tcp_abort or l4_tcp_disconnect returns, or the host is freed; the memory may be written any
- * time until then, also behind the bytes that arrived. What comes in order goes there, copied while
- * its checksum is verified, which saves one pass over it; what finds no room waits in the receive
- * buffer. Bytes there count as read for the window. One buffer a connection; while it is lent,
- * l4_tcp_recv, l4_tcp_peek, l4_tcp_consume and l4_tcp_export answer L4_ESTATE.
- * Returns how many bytes had come before and are in it already, 0 for none: then READABLE tells
- * when some are (L4_TCPOPT_RCVLOWAT bytes, to be told late). Nothing is lent when it fails: L4_EEOF
- * (the stream has ended), L4_ESTATE (one is lent already), L4_EINVAL, or as l4_tcp_recv. */
-L4_EXPORT int64_t l4_tcp_recv_post(struct l4_host *h, l4_ep ep, void *buf, size_t len, l4_time now);
-/* Takes the posted buffer back, whatever it holds. Returns how many bytes of the stream stand in
- * it, or as l4_tcp_recv where there are none: 0 at the end of the stream, L4_EAGAIN, or the error
- * that ended the connection. L4_EINVAL: none is lent. */
+/* RECEIVE with a buffer given before the bytes come (RFC 9293 3.9.1.3): lends len bytes at buf, 1
+ * to INT32_MAX, to the connection. What comes in order goes there, copied while its checksum is
+ * verified, which saves a pass over it; what finds no room waits in the receive buffer. Bytes there
+ * count as read for the window. The memory is the connection's, which may write any of it, until
+ * l4_tcp_recv_take returns anything but L4_EAGAIN, l4_tcp_close, l4_tcp_abort or l4_tcp_disconnect
+ * returns, or the host is freed; with buf NULL and len 0 it is taken back, if no byte has come.
+ * One a connection; meanwhile l4_tcp_recv, l4_tcp_peek, l4_tcp_consume and l4_tcp_export say
+ * L4_ESTATE. Returns 1 when l4_tcp_recv_take has something to tell at once: bytes that had come
+ * before, the end of the stream, an error; else 0, and READABLE follows (when there are
+ * L4_TCPOPT_RCVLOWAT bytes). L4_ESTATE (one is lent already), L4_ENOTCONN, L4_EINVAL. */
+L4_EXPORT int l4_tcp_recv_post(struct l4_host *h, l4_ep ep, void *buf, size_t len, l4_time now);
+/* How many bytes of the stream stand in the posted buffer, which is the caller's again. Where there
+ * are none: 0 at the end of the stream, or the error that ended the connection; L4_EAGAIN, and the
+ * buffer stays lent. L4_EINVAL: none is. */
 L4_EXPORT int64_t l4_tcp_recv_take(struct l4_host *h, l4_ep ep, l4_time now);
 /* Lends the received bytes in place: up to two pieces, valid until the next call on this host.
  * Returns the number of pieces, 0 at the end of the stream, or as l4_tcp_recv. */

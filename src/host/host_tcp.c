@@ -59,7 +59,7 @@ int64_t l4_tcp_recv(struct l4_host *h, l4_ep ep, void *buf, size_t len, int flag
 	return l4_tcps_recv(h->tcp, ep, buf, len, flags, l4_host_enter(h, now));
 }
 
-int64_t l4_tcp_recv_post(struct l4_host *h, l4_ep ep, void *buf, size_t len, l4_time now)
+int l4_tcp_recv_post(struct l4_host *h, l4_ep ep, void *buf, size_t len, l4_time now)
 {
 	return l4_tcps_recv_post(h->tcp, ep, buf, len, l4_host_enter(h, now));
 }

@@ -881,6 +881,7 @@ uint32_t l4_rcvbuf_pieces(const struct l4_tcp *c, struct l4_piece *p, uint32_t m
 void l4_rcvbuf_copy(const struct l4_tcp *c, void *buf, uint32_t n); /* the first n ready */
 void l4_rcvbuf_settle(struct l4_tcp *c); /* copies what is lent into the ring */
 void l4_rcvbuf_drop(struct l4_tcp *c, uint32_t n);
+void l4_rcvbuf_unpost(struct l4_tcp *c);
 void l4_rcvbuf_fill(struct l4_tcp *c); /* moves what is ready to the memory the user has posted */
 uint32_t l4_rcvbuf_window(struct l4_tcp *c); /* the window to advertise now (RFC 9293 3.8.6.2) */
 /* What is left of the window advertised last. */

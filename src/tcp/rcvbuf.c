@@ -214,6 +214,12 @@ static bool has_landed(
 	       len <= r->post_len - r->post_n;
 }
 
+void l4_rcvbuf_unpost(struct l4_tcp *c)
+{
+	c->rcv.post = NULL;
+	c->rcv.post_len = c->rcv.post_n = 0;
+}
+
 void l4_rcvbuf_fill(struct l4_tcp *c)
 {
 	struct l4_rcvbuf *r = &c->rcv;

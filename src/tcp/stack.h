@@ -192,7 +192,7 @@ int64_t l4_tcps_send_zc(struct l4_tcp_stack *ts, l4_ep ep, const void *data, siz
     uint64_t token, l4_time now);
 int64_t l4_tcps_recv(
     struct l4_tcp_stack *ts, l4_ep ep, void *buf, size_t len, int flags, l4_time now);
-int64_t l4_tcps_recv_post(struct l4_tcp_stack *ts, l4_ep ep, void *buf, size_t len, l4_time now);
+int l4_tcps_recv_post(struct l4_tcp_stack *ts, l4_ep ep, void *buf, size_t len, l4_time now);
 int64_t l4_tcps_recv_take(struct l4_tcp_stack *ts, l4_ep ep, l4_time now);
 int l4_tcps_peek(struct l4_tcp_stack *ts, l4_ep ep, struct l4_piece *pieces, unsigned max);
 int l4_tcps_consume(struct l4_tcp_stack *ts, l4_ep ep, size_t n, l4_time now);

@@ -528,27 +528,32 @@ static int posted_error(const struct l4_tcp *c)
 	return c->rcv.post ? L4_ESTATE : 0;
 }
 
-int64_t l4_tcps_recv_post(struct l4_tcp_stack *ts, l4_ep ep, void *buf, size_t len, l4_time now)
+int l4_tcps_recv_post(struct l4_tcp_stack *ts, l4_ep ep, void *buf, size_t len, l4_time now)
 {
 	advance(ts, now);
 	struct l4_tcp *c = l4_tcp_from_ep(ts, ep);
 	if (!c)
 		return L4_EBADF;
-	if (!len || len > INT32_MAX)
+	struct l4_rcvbuf *r = &c->rcv;
+	bool over = c->fin_rcvd || c->shut_rd || c->state == L4_TCP_TIME_WAIT;
+	if (!buf && !len && !r->post_n) {
+		l4_rcvbuf_unpost(c);
+		return 0;
+	}
+	if (!buf || !len || len > INT32_MAX)
 		return L4_EINVAL;
-	int e = posted_error(c);
-	if (e < 0)
-		return e;
+	if (r->post)
+		return L4_ESTATE;
+	if (c->state == L4_TCP_CLOSED)
+		over = c->err || c->connected_event;
+	if (c->state == L4_TCP_LISTEN || (c->state == L4_TCP_CLOSED && !over))
+		return L4_ENOTCONN;
+	r->post = buf;
+	r->post_len = (uint32_t)len;
 	uint32_t ready = until_urgent(c);
-	e = recv_error(c);
-	if (e && e != L4_EAGAIN)
-		return e == 1 ? L4_EEOF : e;
-	c->rcv.post = buf;
-	c->rcv.post_len = (uint32_t)len;
-	c->rcv.post_n = 0;
-	if (ready && !c->rcv_urg)
+	if (!c->rcv_urg)
 		l4_rcvbuf_fill(c);
-	return c->rcv.post_n;
+	return over || ready;
 }
 
 int64_t l4_tcps_recv_take(struct l4_tcp_stack *ts, l4_ep ep, l4_time now)
@@ -563,17 +568,17 @@ int64_t l4_tcps_recv_take(struct l4_tcp_stack *ts, l4_ep ep, l4_time now)
 	uint32_t n = r->post_n, more = r->post_len - n, ready = until_urgent(c);
 	if (more > ready)
 		more = ready;
+	int e = n + more ? 0 : recv_error(c);
+	if (e == L4_EAGAIN)
+		return e;
 	if (more)
 		l4_rcvbuf_copy(c, r->post + n, more);
-	r->post = NULL;
-	r->post_len = r->post_n = 0;
-	if (n + more) {
-		c->rcv_copied += n;
-		taken(c, more, ts->now);
-		return n + more;
-	}
-	int e = recv_error(c);
-	return e == 1 ? 0 : e;
+	l4_rcvbuf_unpost(c);
+	if (e)
+		return e == 1 ? 0 : e;
+	c->rcv_copied += n;
+	taken(c, more, ts->now);
+	return n + more;
 }
 
 int64_t l4_tcps_recv(
@@ -699,8 +704,7 @@ static void orphan(struct l4_tcp *c)
 	l4_tcp_release_handle(c);
 	c->orphan = true;
 	c->user = NULL;
-	c->rcv.post = NULL;
-	c->rcv.post_len = c->rcv.post_n = 0;
+	l4_rcvbuf_unpost(c);
 }
 
 int l4_tcps_abort(struct l4_tcp_stack *ts, l4_ep ep, l4_time now)
