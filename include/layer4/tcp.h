@@ -93,7 +93,10 @@ struct l4_tcp_config {
 	uint16_t mtu_base;       /* with mtu_probing: the MSS to start from and search upwards
 				  * (RFC 8899 BASE_PLPMTU); 0, the default: the link's */
 	uint32_t syn_retries;    /* default 7, more than 3 minutes (RFC 9293 3.8.3) */
-	uint32_t synack_retries; /* default 5 */
+	uint8_t syn_linear; /* so many of the first retransmissions of a SYN come after rto_init
+			     * each, as Linux has it; default 0: each after twice the time
+			     * (RFC 6298 5.5) */
+	uint32_t synack_retries;     /* default 5 */
 	uint32_t retries1, retries2; /* R1 and R2 of RFC 9293 3.8.3 in retransmissions: 3 and 15 */
 	uint32_t orphan_retries;     /* after close; default 8 */
 	uint32_t reordering;         /* duplicate ACK threshold, default 3 */

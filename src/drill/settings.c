@@ -43,6 +43,7 @@ static const struct row rows[] = {
 	{ "tcp_tw_reuse", K_BOOL, AT(tw_reuse), 0 },
 	{ "tcp_min_snd_mss", K_U16, AT(mss_min), 0 },
 	{ "tcp_syn_retries", K_U32, AT(syn_retries), 0 },
+	{ "tcp_syn_linear_timeouts", K_U8, AT(syn_linear), 0 },
 	{ "tcp_synack_retries", K_U32, AT(synack_retries), 0 },
 	{ "tcp_retries1", K_U32, AT(retries1), 0 },
 	{ "tcp_retries2", K_U32, AT(retries2), 0 },

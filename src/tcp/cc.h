@@ -27,6 +27,8 @@ struct l4_cc_ops {
 	    struct l4_tcp *c, uint8_t state); /* enum l4_tcp_ca_state about to be entered */
 	uint32_t (*undo)(struct l4_tcp *c);   /* cwnd after a spurious reduction */
 	void (*on_restart)(struct l4_tcp *c, l4_time now); /* sending again after idle */
+	/* Segments are longer than before: so many of the new hold what one of the old held, < 1 */
+	void (*on_mss)(struct l4_tcp *c, double factor);
 };
 
 /* Segments; about what the largest window of RFC 7323 holds in segments of one byte. */

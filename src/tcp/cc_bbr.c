@@ -311,6 +311,12 @@ static void on_restart(struct l4_tcp *c, l4_time now)
 		set_rate(c, b->bw[0], UNIT);
 }
 
+static void on_mss(struct l4_tcp *c, double factor)
+{
+	struct l4_cc_bbr *b = &c->ccs.bbr;
+	b->prior_cwnd = (uint32_t)(b->prior_cwnd * factor);
+}
+
 const struct l4_cc_ops l4_cc_bbr = { .name = "bbr",
 	.full_control = true,
 	.paces = true,
@@ -319,4 +325,5 @@ const struct l4_cc_ops l4_cc_bbr = { .name = "bbr",
 	.ssthresh = ssthresh,
 	.on_state = on_state,
 	.undo = undo,
-	.on_restart = on_restart };
+	.on_restart = on_restart,
+	.on_mss = on_mss };

@@ -126,10 +126,19 @@ static void on_restart(struct l4_tcp *c, l4_time now)
 	}
 }
 
+static void on_mss(struct l4_tcp *c, double factor)
+{
+	struct l4_cc_cubic *q = &c->ccs.cubic;
+	q->w_max *= factor;
+	q->cwnd_prior *= factor;
+	q->epoch_start = 0; /* the rest begins with the next stage */
+}
+
 const struct l4_cc_ops l4_cc_cubic = { .name = "cubic",
 	.init = init,
 	.on_ack = on_ack,
 	.on_slack = on_slack,
 	.ssthresh = ssthresh,
 	.on_rto = on_rto,
-	.on_restart = on_restart };
+	.on_restart = on_restart,
+	.on_mss = on_mss };

@@ -7,14 +7,14 @@
  * there larger ones are tried (RFC 4821 7, RFC 8899 5.3): a probe is one packet of new data that
  * the scoreboard knows as segments of the present size, so that after its loss they are sent again
  * one by one; losing it says nothing of congestion (RFC 4821 7.6.1) and reduces nothing. */
-#include "tcp/conn.h"
+#include "tcp/cc.h"
 
 /* Typical MTUs of paths, for the search (RFC 8899 5.3.2 leaves the table open). */
 static const uint16_t plateau[] = { 9000, 4352, 1500, 1492, 1400, 1280, 1024, 576 };
 #define BASE_MTU    1280u          /* what is tried first when large packets vanish */
 #define SMALL_MTU   576u           /* and when these vanish, too: every host takes it (RFC 791) */
 #define PROBES_MAX  3u             /* of one size (RFC 8899 5.1.2, MAX_PROBES) */
-#define PROBE_AFTER L4_SEC         /* a lost probe */
+#define PROBE_AFTER L4_SEC         /* a lost probe, at least */
 #define RAISE_AFTER (600 * L4_SEC) /* all sizes were tried (RFC 8899 5.1.1, PMTU_RAISE_TIMER) */
 
 void l4_pmtu_reduced(struct l4_tcp *c, uint32_t mtu, l4_time now)
@@ -75,13 +75,21 @@ void l4_pmtu_start(struct l4_tcp *c)
 		c->pmtu = (uint16_t)base;
 }
 
+/* RFC 4821 4: after a failed probe, for which no window was cut, none for as many round trips as
+ * the window holds segments, about what lies between two losses at that window. */
+static l4_time headway(const struct l4_tcp *c)
+{
+	l4_time t = (l4_time)(c->cwnd < 10000 ? c->cwnd : 10000) * c->srtt;
+	return t < PROBE_AFTER ? PROBE_AFTER : t < RAISE_AFTER ? t : RAISE_AFTER;
+}
+
 /* A segment of the probe is deemed lost: so is the probe. */
 void l4_pmtu_probe_lost(struct l4_tcp *c)
 {
 	if (!c->mtu_probe_size)
 		return;
 	c->ts->ctr.mtu_probe_fail++;
-	c->mtu_probe_time = c->ts->now + PROBE_AFTER;
+	c->mtu_probe_time = c->ts->now + headway(c);
 	if (++c->mtu_probe_fails >= PROBES_MAX) { /* the next smaller size that is still larger */
 		uint16_t next = 0;
 		for (size_t i = 0; i < sizeof plateau / sizeof plateau[0] && !next; i++)
@@ -95,8 +103,27 @@ void l4_pmtu_probe_lost(struct l4_tcp *c)
 	c->mtu_probe_size = 0;
 }
 
+/* RFC 4821 4, RFC 8899 3 (7): the window must not grow in bytes because its segments do. After a
+ * fall it stays what it is in segments: "so as not to raise the window size in packets". */
+static void rescale(struct l4_tcp *c, uint32_t mss_was)
+{
+	if (c->snd_mss <= mss_was)
+		return;
+	double f = (double)mss_was / c->snd_mss;
+	uint32_t *window[] = { &c->cwnd, &c->ssthresh, &c->prior_cwnd, &c->prior_ssthresh,
+		&c->max_in_flight, &c->cwnd_used };
+	for (size_t i = 0; i < sizeof window / sizeof window[0]; i++)
+		if (*window[i] && *window[i] != UINT32_MAX) {
+			*window[i] = (uint32_t)(*window[i] * f);
+			*window[i] += !*window[i];
+		}
+	if (c->cc->on_mss)
+		c->cc->on_mss(c, f);
+}
+
 void l4_pmtu_probe_acked(struct l4_tcp *c)
 {
+	uint32_t mss_was = c->snd_mss;
 	c->ts->ctr.mtu_probe_success++;
 	c->pmtu = c->mtu_probe_size;
 	c->mtu_probe_size = 0;
@@ -106,6 +133,7 @@ void l4_pmtu_probe_acked(struct l4_tcp *c)
 		c->mtu_probe_time = c->ts->now + RAISE_AFTER;
 	}
 	l4_tcp_sync_mss(c);
+	rescale(c, mss_was);
 }
 
 /* Payload bytes of a probe that may go now, 0: none. Only while nothing is missing, so that what is

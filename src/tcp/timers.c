@@ -76,7 +76,9 @@ static bool on_syn_timeout(struct l4_tcp *c, l4_time now)
 	c->total_rto++;
 	c->syn_retries++;
 	c->retransmits++;
-	c->backoff++;
+	/* RFC 6298 5.5, unless the first ones are to come at one interval */
+	if (c->state != L4_TCP_SYN_SENT || c->syn_retries > c->ts->cfg.syn_linear)
+		c->backoff++;
 	if (c->fo_syn_data) { /* RFC 7413 4.1.3: the retransmission goes without data and cookie */
 		c->fo_fail = 1;
 		c->ts->ctr.fastopen_active_fail++;
