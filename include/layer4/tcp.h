@@ -116,7 +116,8 @@ struct l4_tcp_config {
 				   * default off, RFC 7323 3.2: dropped */
 	bool rst_timestamps; /* a RST that answers a segment with a timestamp echoes it, RFC 7323
 			      * 5.2; off: it has no option, as kernels send it; default on */
-	bool drop_synfin;  /* a SYN with FIN is dropped; off: its FIN is passed over; default on */
+	bool drop_synfin;    /* a SYN with FIN is dropped; off: its FIN is passed over;
+				default on */
 	bool bsd_ways;     /* where no RFC rules, do as the BSDs: order of a SYN's options, receive
 			    * buffer rounded up to whole segments; default off: as Linux */
 	bool linux_ways;   /* where RFCs leave it open, do as Linux to the letter: the ACK of a FIN
@@ -124,6 +125,8 @@ struct l4_tcp_config {
 			    * where ACKs are thin; default off */
 	bool ecn_fallback; /* RFC 9768 3.2.2.3: nothing is sent ECN-capable on a path that changes
 			    * the ECN field of a SYN or SYN-ACK; default on */
+	bool push_bursts;  /* PSH also on the last segment of what a device that cuts segments
+			    * would be handed in one; off: at the end of a write; default on */
 	uint32_t syn_plain_after; /* retransmissions after which a SYN goes without options but
 				   * MSS; 0, the default: never */
 	l4_time challenge_window; /* RFC 5961 7: in this time, 500 ms, a connection sends … */

@@ -665,7 +665,7 @@ static size_t cmsg_bytes(struct l4_bound *b, const struct l4_dx *data, uint8_t o
 		return sizeof(v);
 	}
 	if (!field(data, "ee_errno"))
-		return 0; /* time stamps are not compared */
+		return 0; /* moments have a tolerance: check_stamp */
 	static const char *const names[] = { "ee_errno", "ee_origin", "ee_type", "ee_code",
 		"ee_info", "ee_data" };
 	int64_t v[6];
@@ -680,6 +680,24 @@ static size_t cmsg_bytes(struct l4_bound *b, const struct l4_dx *data, uint8_t o
 	out[6] = (uint8_t)v[3];
 	memcpy(out + 8, &w[1], 8);
 	return 16;
+}
+
+/* The moment in a control message, of the script's clock; 0 s in the script: any. */
+static bool check_stamp(
+    struct l4_run *r, struct l4_bound *b, const struct l4_dx *data, const uint8_t *have, size_t n)
+{
+	const struct l4_dx *sec = field(data, "scm_sec"), *nsec = field(data, "scm_nsec");
+	int64_t want = (sec ? value(b, sec) : 0) * 1000000 + (nsec ? value(b, nsec) : 0) / 1000;
+	struct timespec t = { 0 };
+	if (!want)
+		return true;
+	memcpy(&t, have, n < sizeof(t) ? n : sizeof(t));
+	int64_t seen =
+	    (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000 - (int64_t)(r->zero / L4_USEC);
+	if (seen <= want + r->tolerance_us && seen >= want - r->tolerance_us)
+		return true;
+	return l4_run_fail(r, b->e, "the control message tells %.6f s, expected %.6f s",
+	    (double)seen / 1e6, (double)want / 1e6);
 }
 
 static bool check_msg(struct l4_run *r, struct l4_bound *b)
@@ -705,6 +723,9 @@ static bool check_msg(struct l4_run *r, struct l4_bound *b)
 		uint8_t bytes[64];
 		size_t n = data ? cmsg_bytes(b, data, bytes) : 0;
 		const uint8_t *have = b->control + at + CMSG_LEN(0);
+		if (data && data->kind == L4_DX_STRUCT && !n &&
+		    !check_stamp(r, b, data, have, h.cmsg_len - CMSG_LEN(0)))
+			return false;
 		if (n && (h.cmsg_len < CMSG_LEN(n) || memcmp(have, bytes, n) != 0)) {
 			int seen = 0, wanted = 0;
 			memcpy(&seen, have, sizeof(seen));

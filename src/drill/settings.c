@@ -103,6 +103,7 @@ static const struct row rows[] = {
 	{ "l4.drop_synfin", K_BOOL, AT(drop_synfin), 0 },
 	{ "l4.bsd", K_BOOL, AT(bsd_ways), 0 },
 	{ "l4.linux", K_BOOL, AT(linux_ways), 0 },
+	{ "l4.push_bursts", K_BOOL, AT(push_bursts), 0 },
 	{ "l4.syn_plain_after", K_U32, AT(syn_plain_after), 0 },
 	{ "l4.simultaneous_open", K_BOOL, AT(simultaneous_open), 0 },
 	{ "l4.probe_octets", K_BOOL, AT(probe_octets), 0 },
@@ -339,6 +340,7 @@ static void become_bsd(struct l4_settings *s)
 	c->bsd_ways = true;
 	c->drop_synfin = false;
 	c->rst_timestamps = false;
+	c->push_bursts = false;
 	c->syn_plain_after = 3;
 	c->rcvbuf_default = 65536;
 	c->sndbuf_default = 32768;
@@ -354,8 +356,9 @@ static void become_linux(struct l4_settings *s)
 	if (c->bsd_ways || c->linux_ways)
 		return;
 	c->linux_ways = true;
-	c->accecn_option = 2;
 	c->rst_timestamps = false;
+	c->tolerate_missing_ts = true;
+	c->accecn_option = 2;
 	c->partial_ack_restarts = true;
 }
 

@@ -430,6 +430,12 @@ static const struct icmp_name unreach4[] = {
 	{ NULL, 0 },
 };
 
+static const struct icmp_name exceeded4[] = {
+	{ "ttl_exceeded_in_transit", 0 },
+	{ "frag_reass_exceeded", 1 },
+	{ NULL, 0 },
+};
+
 static const struct icmp_name types6[] = {
 	{ "unreachable", 1 },
 	{ "packet_too_big", 2 },
@@ -492,6 +498,8 @@ bool l4_drill_icmp(int v6, const char *type, const char *code, uint8_t *type_out
 	const struct icmp_name *codes = NULL;
 	if (!v6 && *type_out == 3)
 		codes = unreach4;
+	else if (!v6 && *type_out == 11)
+		codes = exceeded4;
 	else if (v6 && *type_out == 1)
 		codes = unreach6;
 	else if (v6 && *type_out == 3)

@@ -621,10 +621,14 @@ bool l4_call_step(struct l4_socks *s, struct l4_call *c, l4_time now)
 
 bool l4_socks_events(struct l4_socks *s, l4_time now)
 {
-	(void)now;
 	struct l4_event e[32];
 	size_t n;
 	bool any = false;
+	for (size_t at = 0; at < s->n; at++) {
+		struct l4_sock *k = s->table[at];
+		if (k && k->kind == L4_SK_TCP && l4_sock_stamp_update(s, k, now))
+			l4_sock_wake(s, k);
+	}
 	while ((n = l4_host_events(s->host, e, 32)) > 0) {
 		any = true;
 		for (size_t i = 0; i < n; i++) {

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/errqueue.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -30,7 +29,7 @@ static size_t iov_bytes(const struct l4_call *c)
 /* ---- Control messages ---- */
 
 /* Appends one control message where it fits; sets MSG_CTRUNC where not. */
-static void put_cmsg(
+void l4_sock_put_cmsg(
     struct msghdr *m, size_t *used, int level, int type, const void *data, size_t len)
 {
 	size_t room = m->msg_controllen > *used ? m->msg_controllen - *used : 0;
@@ -57,71 +56,9 @@ static void finish_msg(struct l4_socks *s, struct l4_sock *k, struct l4_call *c,
 		/* the kernel counts the peer's FIN as one more byte to read */
 		if (q >= 0 && !inq && (l4_tcp_ready(s->host, k->ep) & L4_EV_EOF))
 			inq = 1;
-		put_cmsg(m, &used, SOL_TCP, CM_INQ, &inq, sizeof(inq));
+		l4_sock_put_cmsg(m, &used, SOL_TCP, CM_INQ, &inq, sizeof(inq));
 	}
 	m->msg_controllen = used;
-}
-
-/* ---- Zero-copy notifications ---- */
-
-void l4_sock_zc_update(struct l4_socks *s, struct l4_sock *k)
-{
-	if (!k->zc_n)
-		return;
-	int64_t outq = l4_tcp_outq(s->host, k->ep);
-	uint64_t acked = outq < 0 ? UINT64_MAX : k->written - (uint64_t)outq;
-	size_t done = 0;
-	while (done < k->zc_n && k->zc[done].end <= acked) {
-		uint32_t id = k->zc[done++].id;
-		struct l4_sk_note *last = k->notes_n ? &k->notes[k->notes_n - 1] : NULL;
-		if (last && last->hi + 1 == id)
-			last->hi = id; /* neighbours are reported as one range */
-		else if (k->notes_n < L4_SK_ERRQ_MAX)
-			k->notes[k->notes_n++] =
-			    (struct l4_sk_note){ .lo = id, .hi = id, .copied = true };
-	}
-	memmove(k->zc, k->zc + done, (k->zc_n - done) * sizeof(k->zc[0]));
-	k->zc_n -= done;
-}
-
-/* The error and after it, as Linux has it, the address of who reported it: nobody. */
-static void put_error(const struct l4_sock *k, struct msghdr *m, const struct sock_extended_err *e)
-{
-	struct {
-		struct sock_extended_err e;
-		struct sockaddr_in offender;
-	} v4 = { .e = *e };
-	struct {
-		struct sock_extended_err e;
-		struct sockaddr_in6 offender;
-	} v6 = { .e = *e };
-	size_t used = 0;
-	if (k->domain == AF_INET)
-		put_cmsg(m, &used, SOL_IP, IP_RECVERR, &v4, sizeof(v4));
-	else
-		put_cmsg(m, &used, SOL_IPV6, IPV6_RECVERR, &v6, sizeof(v6));
-	m->msg_controllen = used;
-}
-
-static bool recv_errqueue(struct l4_socks *s, struct l4_sock *k, struct l4_call *c)
-{
-	l4_sock_zc_update(s, k);
-	if (!k->notes_n)
-		return l4_call_end(c, -EAGAIN);
-	struct l4_sk_note note = k->notes[0];
-	memmove(k->notes, k->notes + 1, (k->notes_n - 1) * sizeof(k->notes[0]));
-	k->notes_n--;
-	if (c->msg) {
-		struct sock_extended_err e = {
-			.ee_origin = SO_EE_ORIGIN_ZEROCOPY,
-			.ee_code = note.copied ? SO_EE_CODE_ZEROCOPY_COPIED : 0,
-			.ee_info = note.lo,
-			.ee_data = note.hi,
-		};
-		c->msg->msg_flags = MSG_ERRQUEUE;
-		put_error(k, c->msg, &e);
-	}
-	return l4_call_end(c, 0);
 }
 
 /* ---- Receiving ---- */
@@ -239,7 +176,7 @@ static bool recv_done(struct l4_socks *s, struct l4_sock *k, struct l4_call *c, 
 bool l4_call_recv(struct l4_socks *s, struct l4_sock *k, struct l4_call *c, l4_time now)
 {
 	if (c->a & MSG_ERRQUEUE && (k->kind == L4_SK_TCP || k->kind == L4_SK_UDP))
-		return recv_errqueue(s, k, c);
+		return l4_call_recv_errqueue(s, k, c, now);
 	if (k->kind == L4_SK_UDP)
 		return recv_udp(s, k, c, now);
 	if (k->kind == L4_SK_PIPE_READ || k->kind == L4_SK_PIPE_WRITE)
@@ -376,6 +313,19 @@ static int send_flags(const struct l4_call *c)
 	       (c->a & MSG_EOR ? L4_SEND_EOR : 0);
 }
 
+/* What a SYN has not taken of a call that waits for the handshake follows it at once, and takes the
+ * handshake's ACK along. Returns all that was taken. */
+static int64_t behind_syn(struct l4_socks *s, struct l4_sock *k, const struct l4_call *c,
+    const uint8_t *data, size_t len, int64_t n, l4_time now)
+{
+	if ((size_t)n < len) {
+		int64_t more =
+		    l4_tcp_send(s->host, k->ep, data + n, len - (size_t)n, send_flags(c), now);
+		n += more > 0 ? more : 0;
+	}
+	return n;
+}
+
 /* The first part of a send with MSG_FASTOPEN: connects (RFC 7413 4.2.1). Without a cookie that is
  * an ordinary open, whose SYN asks for one, and the data waits outside. */
 static int64_t send_fastopen(struct l4_socks *s, struct l4_sock *k, struct l4_call *c,
@@ -394,9 +344,9 @@ static int64_t send_fastopen(struct l4_socks *s, struct l4_sock *k, struct l4_ca
 	if (n < 0 && n != L4_EAGAIN)
 		return -l4_sock_errno(n);
 	k->connecting = true;
-	if (n > 0)
-		return n;
-	return k->nonblock || (c->a & MSG_DONTWAIT) ? -EINPROGRESS : 0;
+	if (k->nonblock || c->a & MSG_DONTWAIT)
+		return n > 0 ? n : -EINPROGRESS;
+	return behind_syn(s, k, c, data, len, n > 0 ? n : 0, now);
 }
 
 /* sendto() of the BSDs: opens, and takes all bytes, in the SYN or behind it. */
@@ -417,13 +367,6 @@ static bool send_bsd(struct l4_socks *s, struct l4_sock *k, struct l4_call *c, c
 	int64_t n = l4_tcp_sendto(s->host, k->ep, &to, data, len, send_flags(c), now);
 	k->connecting = n >= 0;
 	return l4_call_end(c, n < 0 ? -l4_sock_errno(n) : n);
-}
-
-static void note_zerocopy(struct l4_sock *k, const struct l4_call *c)
-{
-	if (!(c->a & MSG_ZEROCOPY) || !k->zerocopy || k->zc_n == L4_SK_ERRQ_MAX)
-		return;
-	k->zc[k->zc_n++] = (struct l4_sk_zc){ .id = k->zc_next++, .end = k->written };
 }
 
 bool l4_call_send(struct l4_socks *s, struct l4_sock *k, struct l4_call *c, l4_time now)
@@ -469,6 +412,8 @@ bool l4_call_send(struct l4_socks *s, struct l4_sock *k, struct l4_call *c, l4_t
 	} else {
 		r = l4_tcp_send(s->host, k->ep, data, total - c->done, send_flags(c), now);
 		c->opens = c->opens && r < 0 && r != L4_EAGAIN;
+		if (r > 0 && k->fo_deferred && !nonblock)
+			r = behind_syn(s, k, c, data, total - c->done, r, now);
 	}
 	free(owned);
 	if (r > 0 && k->fo_deferred) {
@@ -480,12 +425,12 @@ bool l4_call_send(struct l4_socks *s, struct l4_sock *k, struct l4_call *c, l4_t
 		k->written += (uint64_t)r;
 	}
 	if (c->done == total && r >= 0 && !opening) {
-		note_zerocopy(k, c);
+		l4_sock_note_sent(k, c);
 		return l4_call_end(c, (int64_t)total);
 	}
 	if (r >= 0 || r == L4_EAGAIN || (r == L4_ENOTCONN && opening)) {
 		if (c->done && nonblock) {
-			note_zerocopy(k, c);
+			l4_sock_note_sent(k, c);
 			return l4_call_end(c, (int64_t)c->done);
 		}
 		if (!l4_call_wait(c, nonblock, k->sndtimeo_ns, now))

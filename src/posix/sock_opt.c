@@ -228,6 +228,7 @@ static int set_socket(
 	}
 	case SO_TIMESTAMPING:
 		save(k, SOL_SOCKET, SO_TIMESTAMPING, v);
+		l4_sock_stamping(k, v);
 		return 0;
 	case SO_BINDTODEVICE:
 		return 0;

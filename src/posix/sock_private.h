@@ -46,10 +46,18 @@ struct l4_sk_saved {
 #define L4_SK_SAVED_MAX 24
 #define L4_SK_ERRQ_MAX  64
 
-/* A notification of the error queue (zero copy). */
+/* A notification of the error queue: zero copy, or a moment of sending. */
 struct l4_sk_note {
-	uint32_t lo, hi; /* send calls */
+	uint32_t lo, hi; /* send calls; which moment (SCM_TSTAMP_), and of which byte */
 	bool copied;
+	l4_time stamp; /* 0: zero copy */
+};
+
+/* A send whose moments are asked for (SO_TIMESTAMPING). */
+struct l4_sk_stamp {
+	uint64_t end; /* bytes of the stream up to its end */
+	int flags;    /* SOF_TIMESTAMPING_TX_ when it was sent */
+	bool sent;
 };
 
 /* A send with MSG_ZEROCOPY that is not acknowledged yet. */
@@ -79,6 +87,10 @@ struct l4_sock {
 	uint32_t zc_next;
 	struct l4_sk_zc zc[L4_SK_ERRQ_MAX];
 	size_t zc_n;
+	int stamping; /* SO_TIMESTAMPING */
+	uint64_t stamp_base;
+	struct l4_sk_stamp stamps[L4_SK_ERRQ_MAX];
+	size_t stamps_n;
 	struct l4_sk_note notes[L4_SK_ERRQ_MAX];
 	size_t notes_n;
 	struct l4_sk_pipe *pipe;
@@ -131,5 +143,14 @@ size_t l4_pipe_write(struct l4_sk_pipe *p, const void *data, size_t len);
 size_t l4_pipe_read(struct l4_sk_pipe *p, void *data, size_t len);
 /* Zero-copy sends whose bytes are acknowledged become notifications. */
 void l4_sock_zc_update(struct l4_socks *s, struct l4_sock *k);
+/* So do the moments of sends that are due by now. True when there are new ones. */
+bool l4_sock_stamp_update(struct l4_socks *s, struct l4_sock *k, l4_time now);
+void l4_sock_stamping(struct l4_sock *k, int flags);
+/* A send has ended: what it asked to be told of. */
+void l4_sock_note_sent(struct l4_sock *k, const struct l4_call *c);
+bool l4_call_recv_errqueue(struct l4_socks *s, struct l4_sock *k, struct l4_call *c, l4_time now);
+/* Appends one control message where it fits; sets MSG_CTRUNC where not. */
+void l4_sock_put_cmsg(
+    struct msghdr *m, size_t *used, int level, int type, const void *data, size_t len);
 
 #endif

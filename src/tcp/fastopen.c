@@ -78,6 +78,8 @@ uint32_t l4_fo_room(const struct l4_tcp *c)
 	uint32_t mss = c->path.mtu > hdr ? c->path.mtu - hdr : 0;
 	if (c->mss_peer && c->mss_peer < mss)
 		mss = c->mss_peer;
+	if (c->opt_maxseg && c->opt_maxseg < mss)
+		mss = c->opt_maxseg;
 	return mss > 40 + ts ? mss - 40 - ts : 0;
 }
 
@@ -144,6 +146,8 @@ bool l4_fo_ask(struct l4_tcp *c, const struct l4_addr *server, l4_time now)
 	const struct l4_fo_entry *e = find(c->ts, server);
 	if (e && e->mss)
 		c->mss_peer = e->mss;
+	else if (c->ts->cfg.linux_ways)
+		c->mss_peer = UINT16_MAX; /* what the path takes, not RFC 7413's default */
 	c->fo_request = true;
 	if (how & L4_FASTOPEN_CLIENT_NO_COOKIE) {
 		c->fo_ask = L4_FO_ASK_NONE;

@@ -17,6 +17,7 @@ void l4_tcp_config_init(struct l4_tcp_config *c)
 		.mtu_probing = true,
 		.accecn_option = 1,
 		.ecn_fallback = true,
+		.push_bursts = true,
 		.frto = true,
 		.early_tlp = true,
 		.rack = true,

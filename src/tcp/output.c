@@ -237,7 +237,7 @@ static uint32_t burst_limit(const struct l4_tcp *c)
 	if (max > half)
 		max = half; /* what is in flight comes back in two parts at least */
 	if (!c->srtt)
-		return max < min ? max : min;
+		return max < min || c->ts->cfg.linux_ways ? max : min;
 	uint64_t rate = c->pacing_rate;
 	if (!rate)
 		rate =
@@ -305,7 +305,7 @@ static void data_sent(struct l4_tcp *c, struct l4_seg_out *o, l4_time now)
 	/* the answer to what came lately: a conversation (RFC 9293 3.8.6.3 lets the ACK ride along)
 	 */
 	if (c->last_data_in && now - c->last_data_in < c->ato && c->pingpong < 3)
-		c->pingpong++;
+		c->pingpong = c->ts->cfg.linux_ways ? 3 : (uint8_t)(c->pingpong + 1);
 	ack_sent(c, now);
 	count_out(c, o);
 	set_pacing_rate(c);
@@ -330,7 +330,8 @@ static int pull_rtx(struct l4_tcp *c, struct l4_seg_out *o, uint32_t i, l4_time 
 	o->len = len;
 	if (len && l4_seq_leq(c->push_seq, t->seq + len) && l4_seq_gt(c->push_seq, t->seq))
 		o->h.flags |= L4_TCPF_PSH;
-	else if (len && (t->seq + len == c->snd_end || l4_sndbuf_ends_record(c, t->seq + len)))
+	else if (len && (t->seq + len == c->snd_end || l4_sndbuf_ends_record(c, t->seq + len) ||
+			    (c->fo_syn_data && t->seq == c->iss + 1 && c->ts->cfg.linux_ways)))
 		o->h.flags |= L4_TCPF_PSH;
 	o->h.flags |= l4_ecn_flags(c, false, true);
 	if (c->ts->cfg.linux_ways)
@@ -595,7 +596,8 @@ static int pull_new(struct l4_tcp *c, struct l4_seg_out *o, uint32_t max, l4_tim
 	uint32_t segs = (len + mss - 1) / mss;
 	c->burst_left = segs >= c->burst_left ? 0 : (uint16_t)(c->burst_left - segs);
 	if ((l4_seq_gt(c->push_seq, c->snd_nxt) && l4_seq_leq(c->push_seq, end)) ||
-	    end == c->snd_end || (c->burst_left == 0 && c->burst_multi && !probe) ||
+	    end == c->snd_end ||
+	    (c->burst_left == 0 && c->burst_multi && !probe && c->ts->cfg.push_bursts) ||
 	    l4_sndbuf_ends_record(c, end))
 		o->h.flags |= L4_TCPF_PSH;
 	bool fin = fin_waits && end == c->snd_end;

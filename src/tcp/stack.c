@@ -600,7 +600,8 @@ void l4_tcp_stack_input(struct l4_tcp_stack *ts, const struct l4_seg *s, l4_time
 	/* flags that make no segment (security policy; RFC 9293 has no use for them) */
 	uint16_t f = s->h.flags & 0x3f;
 	if (!(f & (L4_TCPF_SYN | L4_TCPF_ACK | L4_TCPF_RST | L4_TCPF_FIN)) ||
-	    ((f & L4_TCPF_SYN) && (f & (L4_TCPF_RST | (ts->cfg.drop_synfin ? L4_TCPF_FIN : 0u))))) {
+	    ((f & L4_TCPF_SYN) && (f & (L4_TCPF_RST | (ts->cfg.drop_synfin ? L4_TCPF_FIN : 0u))) &&
+		!(ts->cfg.linux_ways && (f & (L4_TCPF_RST | L4_TCPF_ACK)) == L4_TCPF_ACK))) {
 		l4_tcp_drop(ts, NULL, L4_DROP_TCP_FLAGS, s);
 		return;
 	}
