@@ -26,10 +26,11 @@ struct l4_device_options {
 /* Opens "tap:NAME", "tun:NAME" (made when missing), "packet:IF" or "xdp:IF": AF_XDP on queue 0 of
  * the interface, which the kernel does not receive any more meanwhile, with plain frames and
  * checksums by us (a veth at whose other end checksums are left to the device must have that
- * switched off). Built with libxdp; else L4_EUNSUPPORTED. o may be NULL. *out is the caller's, to
- * close with its ops->close or to give to a loop. On failure err (cap bytes) gets a line that names
- * what failed and what to do. L4_EPERM, L4_EINVAL, L4_ENOTFOUND, L4_EINUSE, L4_EUNSUPPORTED,
- * L4_ENOMEM, L4_ESYS. */
+ * switched off). Built with libxdp; else L4_EUNSUPPORTED. Built with liburing, batches to tap and
+ * tun go by io_uring; without it, or where the system refuses it, by one write(2) a frame. o may be
+ * NULL. *out is the caller's, to close with its ops->close or to give to a loop. On failure err
+ * (cap bytes) gets a line that names what failed and what to do. L4_EPERM, L4_EINVAL, L4_ENOTFOUND,
+ * L4_EINUSE, L4_EUNSUPPORTED, L4_ENOMEM, L4_ESYS. */
 L4_EXPORT int l4_device_open(struct l4_device **out, const char *spec,
     const struct l4_device_options *o, char *err, size_t cap);
 

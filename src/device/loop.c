@@ -19,7 +19,7 @@
 #include <time.h>
 
 #define BATCH_RX 64
-#define BATCH_TX 16
+#define BATCH_TX 64
 #define TURNS    32              /* batches to one device in one turn */
 #define RETRY    (200 * L4_USEC) /* until a device without room is tried again */
 

@@ -4,7 +4,7 @@
  * checksums cross in both directions (TUNSETOFFLOAD tells the kernel what we take; what we give it
  * accepts without asking). There is no recvmmsg for this descriptor: a batch is as many reads as
  * there are frames, each into the rest of one slab, so that a batch of small frames stays close
- * together in the cache.
+ * together in the cache. Batches are written by io_uring where the system has it (tapring.c).
  *
  * An interface that does not exist is made (CAP_NET_ADMIN) and vanishes with the descriptor; one
  * made before with "ip tuntap add" is attached to. For several queues, open the device once for
@@ -25,20 +25,30 @@
 
 #include <layer4/err.h>
 
+#include "device/tapring.h"
 #include "device/vnet.h"
 
 /* Newer than the headers of Debian 12. */
 #define OFFLOAD_USO4 0x20u
 #define OFFLOAD_USO6 0x40u
 
-#define SLAB  (1024u * 1024)
-#define BATCH 64
+#define SLAB     (1024u * 1024)
+#define BATCH    64
+#define HDR_ROOM 64 /* in front of a frame, so that it stands on a line of the cache */
+
+#define PIECES      64
+#define RING_MIN    4 /* frames for which a ring pays */
+#define RING_PIECES 8 /* of a frame that goes by it */
+#define MISSES      16
 
 struct tuntap {
 	struct l4_device d;
 	struct l4_device_caps caps;
 	struct l4_device_stats stats;
 	int fd;
+	struct l4_tapring *ring; /* NULL: none, or none yet */
+	bool no_ring;            /* there is none to be had */
+	unsigned misses;         /* batches of which it wrote nothing, one after the other */
 	uint8_t *slab;
 	struct l4_piece pieces[BATCH];
 };
@@ -49,10 +59,11 @@ static int tuntap_rx(struct l4_device *d, struct l4_frame *out, size_t max, l4_t
 	size_t at = 0, n = 0;
 	if (max > BATCH)
 		max = BATCH;
-	while (n < max && SLAB - at >= L4_FRAME_MAX) {
-		uint8_t hdr[L4_VNET_LEN];
-		struct iovec v[2] = { { hdr, sizeof hdr }, { t->slab + at, L4_FRAME_MAX } };
-		ssize_t got = readv(t->fd, v, 2);
+	while (n < max && SLAB - at >= HDR_ROOM + L4_FRAME_MAX) {
+		/* The header goes into the bytes before the frame: one run, and a cheaper call than
+		 * readv(2). */
+		uint8_t *frame = t->slab + at + HDR_ROOM, *hdr = frame - L4_VNET_LEN;
+		ssize_t got = read(t->fd, hdr, L4_VNET_LEN + L4_FRAME_MAX);
 		if (got < 0) {
 			if (errno == EINTR)
 				continue;
@@ -64,7 +75,7 @@ static int tuntap_rx(struct l4_device *d, struct l4_frame *out, size_t max, l4_t
 		if (got <= L4_VNET_LEN)
 			continue;
 		size_t len = (size_t)got - L4_VNET_LEN;
-		t->pieces[n] = (struct l4_piece){ t->slab + at, len };
+		t->pieces[n] = (struct l4_piece){ frame, len };
 		memset(&out[n], 0, sizeof out[n]);
 		out[n].pieces = &t->pieces[n];
 		out[n].n_pieces = 1;
@@ -73,44 +84,137 @@ static int tuntap_rx(struct l4_device *d, struct l4_frame *out, size_t max, l4_t
 		l4_vnet_parse(&out[n].off, hdr);
 		t->stats.rx_frames++;
 		t->stats.rx_bytes += len;
-		at += (len + 63) & ~(size_t)63;
+		at += HDR_ROOM + ((len + 63) & ~(size_t)63);
 		n++;
 	}
 	return (int)n;
 }
 
+/* Lays out a frame for writing; false when it has too many pieces. */
+static bool lay_out(const struct l4_frame *f, uint8_t *hdr, struct iovec *v)
+{
+	if (f->n_pieces > PIECES)
+		return false;
+	l4_vnet_emit(hdr, &f->off);
+	v[0] = (struct iovec){ hdr, L4_VNET_LEN };
+	for (uint32_t k = 0; k < f->n_pieces; k++)
+		v[k + 1] = (struct iovec){ (void *)(uintptr_t)f->pieces[k].data, f->pieces[k].len };
+	return true;
+}
+
+static void count_tx(struct tuntap *t, const struct l4_frame *f)
+{
+	t->stats.tx_frames++;
+	t->stats.tx_bytes += f->len;
+}
+
+enum fate { FULL, BROKEN, REFUSED };
+
+/* What a failed write means: later again, the end, or this frame is lost (refused, or the interface
+ * is down). */
+static enum fate judge(struct tuntap *t, int errnum)
+{
+	t->d.saved_errno = errnum;
+	if (errnum == EAGAIN || errnum == ENOBUFS || errnum == ENOMEM)
+		return FULL;
+	if (errnum == EBADFD || errnum == EBADF)
+		return BROKEN;
+	t->stats.tx_dropped++;
+	return REFUSED;
+}
+
+static int tx_one(struct tuntap *t, const struct l4_frame *f)
+{
+	uint8_t hdr[L4_VNET_LEN];
+	struct iovec v[1 + PIECES];
+	ssize_t put;
+	if (!lay_out(f, hdr, v)) {
+		t->stats.tx_dropped++;
+		return 1;
+	}
+	do
+		put = writev(t->fd, v, (int)f->n_pieces + 1);
+	while (put < 0 && errno == EINTR);
+	if (put >= 0) {
+		count_tx(t, f);
+		return 1;
+	}
+	enum fate e = judge(t, errno);
+	return e == FULL ? 0 : e == BROKEN ? L4_ESYS : 1;
+}
+
+static void drop_ring(struct tuntap *t)
+{
+	l4_tapring_free(t->ring);
+	t->ring = NULL;
+	t->no_ring = true;
+}
+
+/* A batch in one call. Returns how many are done with, sent or lost; less than n: the next is to go
+ * by itself. A frame that fails while a later one goes is lost, as on a wire. */
+static size_t tx_batch(struct tuntap *t, const struct l4_frame *frames, size_t n)
+{
+	uint8_t hdr[L4_TAPRING_MAX][L4_VNET_LEN];
+	struct iovec v[L4_TAPRING_MAX][1 + RING_PIECES];
+	struct l4_tapring_write w[L4_TAPRING_MAX];
+	int res[L4_TAPRING_MAX];
+	size_t k = 0, end;
+	for (; k < n && k < L4_TAPRING_MAX && frames[k].n_pieces <= RING_PIECES; k++) {
+		lay_out(&frames[k], hdr[k], v[k]);
+		w[k] = (struct l4_tapring_write){ v[k], frames[k].n_pieces + 1 };
+	}
+	if (k < RING_MIN)
+		return 0;
+	int rc = l4_tapring_write(t->ring, w, k, res);
+	if (rc)
+		drop_ring(t);
+	if (rc < 0) {
+		t->stats.tx_dropped += k;
+		return k;
+	}
+	for (end = k; end && res[end - 1] < 0; end--)
+		;
+	for (size_t i = 0; i < end; i++) {
+		if (res[i] < 0) {
+			t->d.saved_errno = -res[i];
+			t->stats.tx_dropped++;
+		} else {
+			count_tx(t, &frames[i]);
+		}
+	}
+	return end;
+}
+
+static bool has_ring(struct tuntap *t)
+{
+	if (!t->ring && !t->no_ring) {
+		t->ring = l4_tapring_new(t->fd);
+		t->no_ring = !t->ring;
+	}
+	return t->ring;
+}
+
 static int tuntap_tx(struct l4_device *d, const struct l4_frame *frames, size_t n, l4_time now)
 {
 	struct tuntap *t = (struct tuntap *)d;
+	size_t i = 0;
 	(void)now;
-	for (size_t i = 0; i < n; i++) {
-		const struct l4_frame *f = &frames[i];
-		uint8_t hdr[L4_VNET_LEN];
-		struct iovec v[1 + 64];
-		if (f->n_pieces > 64) {
-			t->stats.tx_dropped++;
-			continue;
-		}
-		l4_vnet_emit(hdr, &f->off);
-		v[0] = (struct iovec){ hdr, sizeof hdr };
-		for (uint32_t k = 0; k < f->n_pieces; k++)
-			v[k + 1] = (struct iovec){ (void *)(uintptr_t)f->pieces[k].data,
-				f->pieces[k].len };
-		ssize_t put;
-		do
-			put = writev(t->fd, v, (int)f->n_pieces + 1);
-		while (put < 0 && errno == EINTR);
-		if (put >= 0) {
-			t->stats.tx_frames++;
-			t->stats.tx_bytes += f->len;
-			continue;
-		}
-		d->saved_errno = errno;
-		if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM)
-			return (int)i;
-		if (errno == EBADFD || errno == EBADF)
-			return L4_ESYS;
-		t->stats.tx_dropped++; /* the interface is down, or this frame is refused */
+	while (i < n) {
+		bool ring = n - i >= RING_MIN && has_ring(t);
+		size_t put = ring ? tx_batch(t, frames + i, n - i) : 0;
+		i += put;
+		if (i == n)
+			break;
+		/* Few, or the one that the batch stopped at: its own write tells why. */
+		uint64_t sent = t->stats.tx_frames;
+		int e = tx_one(t, &frames[i]);
+		if (e <= 0)
+			return e < 0 && !i ? e : (int)i;
+		i++;
+		if (put || sent == t->stats.tx_frames)
+			t->misses = 0;
+		else if (ring && ++t->misses == MISSES) /* the ring fails where write(2) does not */
+			drop_ring(t);
 	}
 	return (int)n;
 }
@@ -134,6 +238,7 @@ static void tuntap_caps(const struct l4_device *d, struct l4_device_caps *out)
 static void tuntap_close(struct l4_device *d)
 {
 	struct tuntap *t = (struct tuntap *)d;
+	l4_tapring_free(t->ring);
 	if (t->fd >= 0)
 		close(t->fd);
 	free(t->slab);
@@ -212,7 +317,7 @@ int l4_tuntap_open(struct l4_device **out, bool tap, const char *name,
     const struct l4_device_options *o, char *err, size_t cap)
 {
 	struct tuntap *t = calloc(1, sizeof *t);
-	if (!t || !(t->slab = malloc(SLAB))) {
+	if (!t || !(t->slab = aligned_alloc(64, SLAB))) {
 		free(t);
 		return l4_sys_fail(err, cap, L4_ENOMEM, "no memory");
 	}

@@ -3,8 +3,10 @@
 small and full ones, and super-frames where the device takes them; and captures are what tshark
 calls right. Usage: devices.py REFLECT
 """
+import ctypes
 import json
 import os
+import resource
 import shutil
 import socket
 import subprocess
@@ -15,7 +17,7 @@ import lab
 
 lab.enter()
 REFLECT = os.path.abspath(sys.argv[1])
-UDP_SEGMENT = 103
+IO_URING_SETUP = 425 # the same on every machine
 TMP = tempfile.mkdtemp()
 OURS = "02:00:00:00:07:07"
 
@@ -49,19 +51,39 @@ def expect(what, ok, detail=""):
     print(f"ok {what} {detail}")
 
 
-def session(what, where, spec, peers, *options, gso=True):
-    """Runs reflect on a device and exchanges datagrams with it from namespace `where`."""
+def io_uring_here():
+    """Whether the system lets programs have it, and ours was built with it."""
+    fd = ctypes.CDLL(None).syscall(IO_URING_SETUP, 4, ctypes.create_string_buffer(120))
+    if fd >= 0:
+        os.close(fd)
+    return fd >= 0 and "liburing" in lab.run("ldd", REFLECT).stdout
+
+
+def rings(p):
+    fds = f"/proc/{p.pid}/fd"
+    return sum("[io_uring]" in os.readlink(f"{fds}/{n}") for n in os.listdir(fds))
+
+
+def session(what, where, spec, peers, *options, gso=True, ring=None):
+    """Runs reflect on a device and exchanges datagrams with it from namespace `where`. ring: whether
+    batches are to go by io_uring; False takes from the program the right to more descriptors."""
     pcap = f"{TMP}/{what.replace(' ', '-')}.pcapng"
     p = subprocess.Popen([REFLECT, spec, f"pcap={pcap}", *options], stdin=subprocess.PIPE,
                          stdout=subprocess.PIPE, text=True)
     line = p.stdout.readline().strip()
     if line != "ready":
         lab.fail(f"{what}: {line}")
+    if ring is False:
+        held = set(map(int, os.listdir(f"/proc/{p.pid}/fd")))
+        n = min(set(range(len(held) + 1)) - held)
+        resource.prlimit(p.pid, resource.RLIMIT_NOFILE, (n, n))
     setup = peers() if callable(peers) else peers
     for addr in setup:
         cmd = [sys.executable, "-c", EXCHANGE, addr, str(int(gso))]
         r = lab.run(*(lab.inside(where, *cmd) if where else cmd), check=False)
         expect(f"{what} {addr}", r.stdout.strip() == "same", r.stderr.strip()[-300:])
+    if ring is not None:
+        expect(f"{what} rings", rings(p) == int(ring), str(rings(p)))
     out, _ = p.communicate("")
     figures = dict(zip(out.split()[::2], map(int, out.split()[1::2])))
     expect(what, p.returncode == 0 and figures["dropped"] == 0, out.strip())
@@ -92,8 +114,9 @@ else:
 
     f = session("tap", None, "tap:l4tap", tap_peers)
     expect("tap super-frames", f["supers"] >= 2 and f["largest"] > 40000, str(f))
-    f = session("tap plain", None, "tap:l4tap", tap_peers, "plain")
+    f = session("tap plain", None, "tap:l4tap", tap_peers, "plain", ring=io_uring_here())
     expect("tap plain frames", f["supers"] == 0 and f["unfinished"] == 0, str(f))
+    session("tap without io_uring", None, "tap:l4tap", tap_peers, "plain", ring=False)
     f = session("tun", None, "tun:l4tun", tun_peers)
     expect("tun super-frames", f["supers"] >= 2, str(f))
     f = session("tun slow", None, "tun:l4tun", tun_peers, "impair=delay=20ms,jitter=5ms")

@@ -103,9 +103,12 @@ int main(int argc, char **argv)
 		int n = d->ops->rx(d, f, 32, now);
 		if (n < 0)
 			return 3;
+		size_t back = 0;
 		for (int i = 0; i < n; i++)
-			if (turn(&f[i], caps.medium) && d->ops->tx(d, &f[i], 1, now) != 1)
-				return 3;
+			if (turn(&f[i], caps.medium))
+				f[back++] = f[i];
+		if (back && d->ops->tx(d, f, back, now) != (int)back)
+			return 3;
 	}
 	struct l4_device_stats st = { 0 };
 	if (d->ops->stats)
