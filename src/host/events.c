@@ -95,6 +95,7 @@ static bool address_event(struct l4_host *h, struct l4_event *e)
 		*e = (struct l4_event){ .bits = L4_EV_ADDRESS, .token = i };
 		return true;
 	}
+	h->ip.address_event = false;
 	return false;
 }
 
@@ -102,7 +103,7 @@ size_t l4_host_events(struct l4_host *h, struct l4_event *out, size_t max)
 {
 	size_t n = 0;
 	l4_ep ep;
-	while (n < max && address_event(h, &out[n]))
+	while (n < max && h->ip.address_event && address_event(h, &out[n]))
 		n++;
 	while (n < max && pop(h, &ep)) {
 		bool told = L4_EP_KIND(ep) == L4_EP_UDP ? l4_udps_event(h->udp, ep, &out[n])

@@ -199,7 +199,7 @@ static void del_connected(struct l4_ip *ip, const struct l4_if *ifp, const struc
 
 static void changed(struct l4_ip *ip, struct l4_if *ifp, const struct l4_ifaddr *a)
 {
-	ifp->address_event = true;
+	ifp->address_event = ip->address_event = true;
 	l4_ip_trace(ip, L4_TRACE_ADDRESS, ifp->index, a->state, 0, 0);
 }
 
@@ -398,7 +398,7 @@ void l4_ip_addr_conflict(struct l4_ip *ip, struct l4_if *ifp, struct l4_ifaddr *
 	if (a->defended && now - a->defended < DEFEND_INTERVAL)
 		return;
 	a->defended = now ? now : 1;
-	ifp->address_event = true;
+	ifp->address_event = ip->address_event = true;
 	l4_arp_request(ip, ifp, &addr, &addr, NULL);
 }
 

@@ -305,6 +305,7 @@ struct l4_ip {
 	uint32_t pending;     /* packets in neighbours' queues */
 	struct l4_pktq spent; /* pulled; freed by the next call */
 	bool in_loopback;
+	bool address_event; /* some interface's is set */
 };
 
 /* ip.c */

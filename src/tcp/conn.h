@@ -852,6 +852,9 @@ static inline void l4_tcp_disarm(struct l4_tcp *c, enum l4_tcp_timer t)
 void l4_tcp_on_timer(struct l4_tcp *c, l4_time now);
 void l4_tcp_rearm_rto(struct l4_tcp *c, l4_time now);
 void l4_tcp_start_keepalive(struct l4_tcp *c, l4_time now);
+void l4_tcp_arm_alone(struct l4_tcp *c, l4_time now);
+/* Worst case delayed ACK of the peer (RFC 8985 7.2, WCDelAckT). */
+#define L4_TLP_WC_DELACK (200 * L4_MSEC)
 void l4_tcp_tlp_schedule(struct l4_tcp *c, l4_time now); /* tlp.c */
 void l4_tcp_tlp_fire(struct l4_tcp *c, l4_time now);
 void l4_tcp_tlp_on_ack(struct l4_tcp *c, const struct l4_ack *a, uint32_t ack);
@@ -875,6 +878,32 @@ static inline uint32_t l4_sndbuf_room(const struct l4_tcp *c)
 /* --- rcvbuf.c --- */
 int l4_rcvbuf_put(
     struct l4_tcp *c, const struct l4_seg *s, uint32_t skip, uint32_t seq, uint32_t len);
+/* The same for a segment in order, in one piece, when all before it was read; a short one is copied
+ * even if it is lent: that costs less than a note of where it is. False: nothing was done. */
+#define L4_RCV_SHORT 256u
+static inline bool l4_rcvbuf_put_short(struct l4_tcp *c, const struct l4_seg *s)
+{
+	struct l4_rcvbuf *r = &c->rcv;
+	if (s->n_pieces != 1 || (s->lent && s->len > L4_RCV_SHORT) || s->skip || r->ready ||
+	    r->ooo_n || s->len > r->cap)
+		return false;
+	memcpy(r->ring, s->pieces[0].data, s->len);
+	r->base = 0;
+	r->ready = s->len;
+	c->rcv_nxt += s->len;
+	return true;
+}
+/* The user takes n bytes that lie in one run at the ring's base; false: they do not. */
+static inline bool l4_rcvbuf_take_short(struct l4_tcp *c, void *buf, uint32_t n)
+{
+	struct l4_rcvbuf *r = &c->rcv;
+	if (r->lent || r->ooo_n || r->base + n > r->cap || n != r->ready ||
+	    c->ts->buffer_used > c->ts->lim.buffer_bytes / 2)
+		return false;
+	memcpy(buf, r->ring + r->base, n);
+	r->ready = r->base = 0;
+	return true;
+}
 void l4_rcvbuf_cut(struct l4_tcp *c, uint32_t end);
 void l4_rcvbuf_clear(struct l4_tcp *c);
 uint32_t l4_rcvbuf_pieces(const struct l4_tcp *c, struct l4_piece *p, uint32_t max);

@@ -608,7 +608,7 @@ static void fast_deliver(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 	if (!s->len)
 		return;
 	measure_rcv_mss(c, s);
-	if (l4_rcvbuf_put(c, s, 0, s->h.seq, s->len) < 0) {
+	if (!l4_rcvbuf_put_short(c, s) && l4_rcvbuf_put(c, s, 0, s->h.seq, s->len) < 0) {
 		l4_tcp_deliver(c, s, now); /* fails again, and says so */
 		return;
 	}

@@ -438,15 +438,26 @@ static bool pull_short(struct l4_tcp *c, struct l4_seg_out *o, l4_time now)
 	c->snd.hint = 0;
 	o->why.code = L4_WHY_DATA;
 	o->why.a = (int64_t)c->cwnd * c->snd_mss;
-	l4_sb_push_run(c, c->snd_nxt, len, len, false, now);
+	/* the pipe was empty: rate samples begin here (rate.c) */
+	c->first_tx_time = c->delivered_time = now;
+	struct l4_txseg *t = &sb->seg[sb->head];
+	t->seq = c->snd_nxt;
+	t->len = len;
+	t->tnext = t->tprev = 0;
+	t->xmit_time = t->first_tx_time = t->delivered_time = now;
+	t->delivered = c->delivered;
+	t->flags = c->app_limited ? L4_TX_APP_LIMITED : 0;
+	t->n_tx = 1;
+	t->overtaken = 0;
+	sb->n = 1;
 	c->burst_multi = false;
 	c->snd_sml = c->snd_nxt = c->snd_end;
-	if (c->rtx_mode == L4_RTX_PERSIST)
-		c->rtx_mode = L4_RTX_OFF;
-	data_sent(c, o, now);
-	if (c->timer[L4_TIMER_RTX] == L4_TIME_NEVER || c->rtx_mode != L4_RTX_RTO)
-		l4_tcp_rearm_rto(c, now);
-	l4_tcp_tlp_schedule(c, now);
+	c->last_data_out = now;
+	if (c->last_data_in && now - c->last_data_in < c->ato && c->pingpong < 3)
+		c->pingpong++;
+	ack_sent(c, now);
+	count_out(c, o);
+	l4_tcp_arm_alone(c, now);
 	limited(c, false, now);
 	if (c->app_wants_write)
 		l4_tcp_held_by(c, L4_HELD_SNDBUF, now);

@@ -52,6 +52,26 @@ void l4_tcp_rearm_rto(struct l4_tcp *c, l4_time now)
 	l4_tcp_disarm(c, L4_TIMER_TLP);
 }
 
+/* One segment was sent while nothing was in flight: what l4_tcp_rearm_rto and l4_tcp_tlp_schedule
+ * do then, with one look at the wheel. */
+void l4_tcp_arm_alone(struct l4_tcp *c, l4_time now)
+{
+	if (c->backoff || c->opt_user_timeout || !c->srtt || !c->sack_ok ||
+	    c->rto > c->ts->cfg.rto_max) {
+		l4_tcp_rearm_rto(c, now);
+		l4_tcp_tlp_schedule(c, now);
+		return;
+	}
+	l4_time rto = now + c->rto, probe = now + 2 * c->srtt + L4_TLP_WC_DELACK;
+	if (probe > rto)
+		probe = rto;
+	c->rtx_mode = L4_RTX_RTO;
+	c->timer[L4_TIMER_RTX] = rto;
+	l4_tcp_arm(c, L4_TIMER_TLP, c->ts->cfg.early_tlp ? probe : L4_TIME_NEVER);
+	if (!c->ts->cfg.early_tlp)
+		l4_tcp_arm(c, L4_TIMER_RTX, rto);
+}
+
 static void give_up(struct l4_tcp *c, bool rst)
 {
 	c->ts->ctr.abort_on_timeout++;

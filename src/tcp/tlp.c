@@ -3,8 +3,6 @@
  * waiting for the retransmission timeout. */
 #include "tcp/conn.h"
 
-/* Worst case delayed ACK of the peer (RFC 8985 7.2, WCDelAckT). */
-#define WC_DELACK (200 * L4_MSEC)
 /* What peers commonly take, 40 ms, and a tick. */
 #define USUAL_DELACK (50 * L4_MSEC)
 
@@ -23,7 +21,7 @@ void l4_tcp_tlp_schedule(struct l4_tcp *c, l4_time now)
 	if (l4_in_flight(c) != 1)
 		pto += 2 * L4_MSEC; /* timers of peers tick at a millisecond or coarser */
 	else if (c->snd_una == c->flight_seq)
-		pto += WC_DELACK;
+		pto += L4_TLP_WC_DELACK;
 	else if (pto < c->srtt + USUAL_DELACK)
 		pto = c->srtt + USUAL_DELACK;
 	l4_time at = now + pto;

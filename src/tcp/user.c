@@ -478,6 +478,8 @@ static void window_opened(struct l4_tcp *c, uint32_t taken, l4_time now)
 	    c->state != L4_TCP_FIN_WAIT_2)
 		return;
 	uint32_t cur = l4_rcvbuf_wnd_now(c);
+	if (c->rcv_ssthresh < (uint64_t)2 * cur && !c->ts->cfg.bsd_ways)
+		return; /* what could be offered is not worth a segment */
 	uint32_t room = c->rcv.ready >= c->rcvbuf ? 0 : c->rcvbuf - c->rcv.ready;
 	uint32_t can = room < c->rcv_ssthresh ? room : c->rcv_ssthresh;
 	if (c->opt_window_clamp && c->opt_window_clamp < can)
@@ -602,11 +604,16 @@ int64_t l4_tcps_recv(
 	int e = posted_error(c);
 	if (e < 0)
 		return e;
+	uint32_t n = c->rcv.ready;
+	if (!flags && n && n <= len && !c->rcv_urg && l4_rcvbuf_take_short(c, buf, n)) {
+		window_opened(c, n, ts->now);
+		return n;
+	}
 	uint32_t ready = until_urgent(c);
 	e = recv_error(c);
 	if (e)
 		return e == 1 ? 0 : e;
-	uint32_t n = len < ready ? (uint32_t)len : ready;
+	n = len < ready ? (uint32_t)len : ready;
 	if (!(flags & L4_RECV_TRUNC))
 		l4_rcvbuf_copy(c, buf, n);
 	if (flags & L4_RECV_PEEK)
