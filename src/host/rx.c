@@ -79,7 +79,7 @@ static bool too_long(const struct l4_if *ifp, const struct l4_frame *f)
 	return f->len > ifp->mtu + link;
 }
 
-static void rx_frame(struct l4_host *h, struct l4_if *ifp, const struct l4_frame *f, l4_time now)
+__attribute__((noinline)) static void rx_frame(struct l4_host *h, struct l4_if *ifp, const struct l4_frame *f, l4_time now)
 {
 	struct l4_ip *ip = &h->ip;
 	h->c.rx_frames++;
@@ -236,7 +236,7 @@ void l4_rx_tcp(void *ctx, const struct l4_ip_in *in)
 	l4_tcp_stack_input(h->tcp, &s, in->now);
 }
 
-static void rx(
+static inline void rx(
     struct l4_host *h, unsigned ifindex, const struct l4_frame *frames, size_t n, l4_time now)
 {
 	struct l4_if *ifp = l4_ip_if(&h->ip, ifindex);

@@ -59,11 +59,12 @@ size_t l4_host_tx(
 	if (now > h->now)
 		h->now = h->ip.now = now;
 	now = h->now;
-	while (got < n && (p = l4_pktq_pop(&ifp->out)))
+	while (got < n && ifp->out.n && (p = l4_pktq_pop(&ifp->out)))
 		from_pkt(h, &out[got++], p);
 	if (got)
 		l4_udp_stack_unblock(h->udp);
-	while (got < n && l4_tcp_stack_pull(h->tcp, ifindex, &o, (uint32_t)(n - got), now) == 1) {
+	while (got < n && l4_tcp_stack_wants_pull(h->tcp, ifindex) &&
+	       l4_tcp_stack_pull(h->tcp, ifindex, &o, (uint32_t)(n - got), now) == 1) {
 		struct l4_mac to;
 		if (!link_target(h, ifp, &o, &to, now))
 			continue;

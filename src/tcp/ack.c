@@ -131,7 +131,8 @@ static bool ack_all(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 	return true;
 }
 
-/* The usual ACK: in order, nothing lost or SACKed, no probe or episode under way. What it does is
+/* The usual ACK: in order, nothing lost or SACKed, no probe or episode under way (l4_is_plain, as
+ * the caller knows). What it does is
  * what l4_tcp_process_ack does then; whatever else may be the case goes there. */
 bool l4_tcp_fast_ack(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 {
@@ -139,7 +140,7 @@ bool l4_tcp_fast_ack(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 	struct l4_tcp_stack *ts = c->ts;
 	uint32_t ack = h->ack, wnd = (uint32_t)h->wnd << c->snd_wscale;
 	bool advanced = ack != c->snd_una;
-	if (!l4_is_plain(c) || c->sb.dirty || c->rtx_mode == L4_RTX_PERSIST ||
+	if (c->sb.dirty || c->rtx_mode == L4_RTX_PERSIST ||
 	    ack - c->snd_una > c->snd_nxt - c->snd_una || (!advanced && !s->len))
 		return false;
 	c->last_ack_in = now;

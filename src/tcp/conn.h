@@ -1029,7 +1029,7 @@ void l4_tcp_set_ca_state(struct l4_tcp *c, uint8_t s);
 void l4_tcp_conn_input(struct l4_tcp *c, const struct l4_seg *s, l4_time now);
 /* 0, or -1 when the segment is to be dropped (already answered). */
 int l4_tcp_process_ack(struct l4_tcp *c, const struct l4_seg *s, l4_time now);
-/* The same for the usual case; false: nothing was done. */
+/* The same for the usual case, when l4_is_plain; false: nothing was done. */
 bool l4_tcp_fast_ack(struct l4_tcp *c, const struct l4_seg *s, l4_time now);
 void l4_tcp_deliver(struct l4_tcp *c, const struct l4_seg *s, l4_time now);
 void l4_tcp_parse_syn(struct l4_tcp *c, const struct l4_tcp_hdr *h);
@@ -1041,6 +1041,8 @@ void l4_tcp_input_end(struct l4_tcp *c, l4_time now);
 /* --- output.c --- */
 /* max: frames that the host would cut a longer segment into. */
 int l4_tcp_conn_pull(struct l4_tcp *c, struct l4_seg_out *o, uint32_t max, l4_time now);
+/* The same for a small write; false: nothing was done. */
+bool l4_tcp_pull_short(struct l4_tcp *c, struct l4_seg_out *o, l4_time now);
 bool l4_tcp_has_output(struct l4_tcp *c, l4_time now);
 void l4_tcp_ack_now(struct l4_tcp *c, unsigned why);
 void l4_tcp_persist(struct l4_tcp *c, l4_time now); /* data waits: look again by a timer */

@@ -416,8 +416,8 @@ static uint32_t split_max(const struct l4_tcp *c, uint32_t extra, uint32_t max)
 }
 
 /* The short way out: the usual small write. All that waits leaves as one short segment, nothing is
- * in flight, nothing is odd. What it does is what pull_new does then; false: nothing was done. */
-static bool pull_short(struct l4_tcp *c, struct l4_seg_out *o, l4_time now)
+ * in flight, nothing is odd. What it does is what pull_new does then, and nothing is left to be sent. */
+bool l4_tcp_pull_short(struct l4_tcp *c, struct l4_seg_out *o, l4_time now)
 {
 	struct l4_scoreboard *sb = &c->sb;
 	uint32_t len = c->snd_end - c->snd_nxt;
@@ -788,8 +788,6 @@ static bool may_send_data(const struct l4_tcp *c)
 
 int l4_tcp_conn_pull(struct l4_tcp *c, struct l4_seg_out *o, uint32_t max, l4_time now)
 {
-	if (pull_short(c, o, now))
-		return 1;
 	if (c->send_syn)
 		return pull_syn(c, o, now);
 	if (c->state == L4_TCP_SYN_SENT || c->state == L4_TCP_CLOSED ||

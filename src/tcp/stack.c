@@ -701,6 +701,11 @@ int l4_tcp_stack_pull(
 		/* RFC 8201 5.2: another user of the path has learned of a smaller MTU */
 		if (c->opt_pmtu && c->path.mtu < c->pmtu)
 			l4_pmtu_reduced(c, c->path.mtu, ts->now);
+		if (l4_tcp_pull_short(c, o, ts->now)) {
+			l4_rate_check_app_limited(c);
+			l4_tcp_unready(c);
+			return 1;
+		}
 		if (l4_tcp_conn_pull(c, o, max, ts->now)) {
 			if (l->head == c && !more(c)) {
 				l4_rate_check_app_limited(c);
