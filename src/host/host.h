@@ -31,7 +31,7 @@ struct l4_event_queue {
 };
 
 int l4_events_reserve(struct l4_host *h, l4_ep ep);
-void l4_events_push(struct l4_host *h, l4_ep ep);
+void l4_events_push(void *host, l4_ep ep); /* as struct l4_tcp_env wants it */
 void l4_events_fini(struct l4_host *h);
 
 /* ---- GRO ------------------------------------------------------------------------------------ */

@@ -144,11 +144,6 @@ static void env_free(void *ctx, void *p, size_t size)
 	l4_mem_free(&h->mem, p, size);
 }
 
-static void env_event(void *ctx, l4_ep ep)
-{
-	l4_events_push(ctx, ep);
-}
-
 static void env_kick(void *ctx, unsigned ifindex)
 {
 	(void)ctx; /* l4_host_wants_tx and l4_host_deadline ask the stack itself */
@@ -179,7 +174,7 @@ void l4_host_fill_tcp_env(struct l4_host *h, struct l4_tcp_env *env)
 		.set_pmtu = set_pmtu,
 		.reply = l4_tx_reply,
 		.is_local = is_local,
-		.event = env_event,
+		.event = l4_events_push,
 		.kick = env_kick,
 		.random = env_random,
 		.trace = h->conf.trace.event ? env_trace : NULL };

@@ -157,10 +157,14 @@ static bool append_first(struct l4_tcp *c, const void *data, uint32_t len)
 	if (!k)
 		return false;
 	uint8_t *to = (uint8_t *)(k + 1);
+	struct l4_span *s = &b->span[b->head];
 	*k = (struct l4_chunk){ .refs = 1, .cap = CHUNK_SMALL, .used = len, .data = to };
+	s->seq = c->snd_end;
+	s->len = len;
+	s->chunk = k;
+	s->data = to;
+	s->eor = false;
 	memcpy(to, data, len);
-	b->span[b->head] =
-	    (struct l4_span){ .seq = c->snd_end, .len = len, .chunk = k, .data = to };
 	b->n = 1;
 	b->bytes = len;
 	b->open = k;
@@ -236,6 +240,15 @@ void l4_sndbuf_ack(struct l4_tcp *c, uint32_t una)
 {
 	struct l4_sndbuf *b = &c->snd;
 	l4_tcp_progress(c, c->ts->now);
+	if (b->n == 1 && una == c->snd_end && b->cap <= 16) { /* the last of it, as a rule all */
+		struct l4_chunk *k = b->span[b->head].chunk;
+		if (k->refs == 1 && k->cap == CHUNK_SMALL) {
+			b->open = NULL;
+			b->n = b->bytes = b->hint = 0;
+			l4_tcp_small_free(c->ts, k);
+			return;
+		}
+	}
 	while (b->n) {
 		struct l4_span *s = span_at(b, 0);
 		if (l4_seq_leq(una, s->seq))
