@@ -8,6 +8,7 @@
 
 #include <layer4/host.h>
 
+#include "base/apart.h"
 #include "base/mem.h"
 #include "base/rng.h"
 #include "ip/ip.h"
@@ -76,15 +77,19 @@ struct l4_host {
 
 #define L4_LINEAR_SIZE (65535 + 256)
 
+static inline l4_time l4_host_advance(struct l4_host *h, l4_time now)
+{
+	if (now > h->now)
+		h->now = now;
+	h->ip.now = h->now;
+	return h->now;
+}
 /* Every call comes by here: time never runs back, and what the last pull lent is freed. */
 static inline l4_time l4_host_enter(struct l4_host *h, l4_time now)
 {
 	if (h->ip.spent.n)
 		l4_pktq_clear(&h->ip, &h->ip.spent, 0);
-	if (now > h->now)
-		h->now = now;
-	h->ip.now = h->now;
-	return h->now;
+	return l4_host_advance(h, now);
 }
 
 /* Tells the TCP stack of paths that became ready. */

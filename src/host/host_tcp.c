@@ -36,10 +36,27 @@ int l4_tcp_connect(struct l4_host *h, l4_ep ep, const struct l4_endpoint *remote
 	return l4_tcps_connect(h->tcp, ep, remote, l4_host_enter(h, now));
 }
 
+/* Sending and receiving mostly find nothing to be let go of; what lets go stands apart. */
+L4_APART static int64_t enter_and_send(
+    struct l4_host *h, l4_ep ep, const void *data, size_t len, int flags, l4_time now)
+{
+	now = l4_host_enter(h, now);
+	return l4_tcps_send(h->tcp, ep, data, len, flags, now);
+}
+
+L4_APART static int64_t enter_and_recv(
+    struct l4_host *h, l4_ep ep, void *buf, size_t len, int flags, l4_time now)
+{
+	now = l4_host_enter(h, now);
+	return l4_tcps_recv(h->tcp, ep, buf, len, flags, now);
+}
+
 int64_t l4_tcp_send(
     struct l4_host *h, l4_ep ep, const void *data, size_t len, int flags, l4_time now)
 {
-	return l4_tcps_send(h->tcp, ep, data, len, flags, l4_host_enter(h, now));
+	if (h->ip.spent.n)
+		return enter_and_send(h, ep, data, len, flags, now);
+	return l4_tcps_send(h->tcp, ep, data, len, flags, l4_host_advance(h, now));
 }
 
 int64_t l4_tcp_sendto(struct l4_host *h, l4_ep ep, const struct l4_endpoint *remote,
@@ -56,7 +73,9 @@ int64_t l4_tcp_send_zc(struct l4_host *h, l4_ep ep, const void *data, size_t len
 
 int64_t l4_tcp_recv(struct l4_host *h, l4_ep ep, void *buf, size_t len, int flags, l4_time now)
 {
-	return l4_tcps_recv(h->tcp, ep, buf, len, flags, l4_host_enter(h, now));
+	if (h->ip.spent.n)
+		return enter_and_recv(h, ep, buf, len, flags, now);
+	return l4_tcps_recv(h->tcp, ep, buf, len, flags, l4_host_advance(h, now));
 }
 
 int l4_tcp_recv_post(struct l4_host *h, l4_ep ep, void *buf, size_t len, l4_time now)

@@ -79,7 +79,8 @@ static bool too_long(const struct l4_if *ifp, const struct l4_frame *f)
 	return f->len > ifp->mtu + link;
 }
 
-__attribute__((noinline)) static void rx_frame(struct l4_host *h, struct l4_if *ifp, const struct l4_frame *f, l4_time now)
+L4_APART static void rx_frame(
+    struct l4_host *h, struct l4_if *ifp, const struct l4_frame *f, l4_time now)
 {
 	struct l4_ip *ip = &h->ip;
 	h->c.rx_frames++;
@@ -246,7 +247,8 @@ static inline void rx(
 	for (size_t i = 0; i < n; i++)
 		if (!l4_rx_fast(h, ifp, &frames[i], now))
 			rx_frame(h, ifp, &frames[i], now);
-	l4_gro_flush(h, now);
+	if (h->gro_used)
+		l4_gro_flush(h, now);
 	l4_tcp_stack_input_end(h->tcp, now);
 	l4_host_wake(h, now);
 }

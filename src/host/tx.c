@@ -34,6 +34,19 @@ static void from_pkt(struct l4_host *h, struct l4_tx_frame *t, struct l4_pkt *p)
 	l4_pktq_push(&h->ip.spent, p);
 }
 
+/* Those that wait. */
+L4_APART static size_t from_queue(
+    struct l4_host *h, struct l4_if *ifp, struct l4_tx_frame *out, size_t n)
+{
+	struct l4_pkt *p;
+	size_t got = 0;
+	while (got < n && (p = l4_pktq_pop(&ifp->out)))
+		from_pkt(h, &out[got++], p);
+	if (got)
+		l4_udp_stack_unblock(h->udp);
+	return got;
+}
+
 /* Where the segment goes on this link; false: nowhere now, it is lost. */
 static bool link_target(struct l4_host *h, struct l4_if *ifp, const struct l4_seg_out *o,
     struct l4_mac *to, l4_time now)
@@ -52,17 +65,14 @@ size_t l4_host_tx(
 {
 	struct l4_if *ifp = l4_ip_if(&h->ip, ifindex);
 	struct l4_seg_out o;
-	struct l4_pkt *p;
 	size_t got = 0;
 	if (!ifp || !ifindex || !ifp->up)
 		return 0;
 	if (now > h->now)
 		h->now = h->ip.now = now;
 	now = h->now;
-	while (got < n && ifp->out.n && (p = l4_pktq_pop(&ifp->out)))
-		from_pkt(h, &out[got++], p);
-	if (got)
-		l4_udp_stack_unblock(h->udp);
+	if (ifp->out.n)
+		got = from_queue(h, ifp, out, n);
 	while (got < n && l4_tcp_stack_wants_pull(h->tcp, ifindex) &&
 	       l4_tcp_stack_pull(h->tcp, ifindex, &o, (uint32_t)(n - got), now) == 1) {
 		struct l4_mac to;

@@ -131,13 +131,45 @@ static bool ack_all(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 	return true;
 }
 
+/* The same of part of it, or where it has more to tell. */
+L4_APART static void ack_part(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
+{
+	struct l4_tcp_stack *ts = c->ts;
+	uint32_t ack = s->h.ack;
+	struct l4_ack a = { .seg = s,
+		.now = s->time < now ? s->time : now,
+		.prior_una = c->snd_una,
+		.prior_fack = c->snd_una,
+		.acked_bytes = ack - c->snd_una,
+		.in_flight = l4_in_flight(c) };
+	c->bytes_acked += a.acked_bytes;
+	c->snd_una = c->fack = ack;
+	l4_sb_ack(c, ack, &a);
+	l4_sndbuf_ack(c, ack);
+	if (!c->snd.bytes)
+		l4_tcp_held_by(c, L4_HELD_IDLE, now);
+	c->retransmits = c->backoff = 0;
+	c->first_rtx_time = 0;
+	c->soft_err = 0;
+	if (c->path.hop)
+		ts->env.path_confirm(ts->env.ctx, &c->path, now);
+	rtt_from_ack(c, s, &a);
+	l4_rate_sample(c, &a);
+	l4_recovery_on_ack(c, &a, ack);
+	if (ts->env.trace && a.acked)
+		l4_tcp_trace(c, L4_TRACE_TCP_ACKED, 0, c->snd_una - c->iss, a.acked, a.sacked,
+		    l4_in_flight(c));
+	l4_tcp_rearm_rto(c, now);
+	l4_tcp_tlp_schedule(c, now);
+	tune_sndbuf(c);
+}
+
 /* The usual ACK: in order, nothing lost or SACKed, no probe or episode under way (l4_is_plain, as
  * the caller knows). What it does is
  * what l4_tcp_process_ack does then; whatever else may be the case goes there. */
 bool l4_tcp_fast_ack(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 {
 	const struct l4_tcp_hdr *h = &s->h;
-	struct l4_tcp_stack *ts = c->ts;
 	uint32_t ack = h->ack, wnd = (uint32_t)h->wnd << c->snd_wscale;
 	bool advanced = ack != c->snd_una;
 	if (c->sb.dirty || c->rtx_mode == L4_RTX_PERSIST ||
@@ -152,34 +184,8 @@ bool l4_tcp_fast_ack(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 	c->snd_wnd = wnd;
 	if (wnd > c->max_wnd)
 		c->max_wnd = wnd;
-	if (advanced && !ack_all(c, s, now)) {
-		struct l4_ack a = { .seg = s,
-			.now = s->time < now ? s->time : now,
-			.prior_una = c->snd_una,
-			.prior_fack = c->snd_una,
-			.acked_bytes = ack - c->snd_una,
-			.in_flight = l4_in_flight(c) };
-		c->bytes_acked += a.acked_bytes;
-		c->snd_una = c->fack = ack;
-		l4_sb_ack(c, ack, &a);
-		l4_sndbuf_ack(c, ack);
-		if (!c->snd.bytes)
-			l4_tcp_held_by(c, L4_HELD_IDLE, now);
-		c->retransmits = c->backoff = 0;
-		c->first_rtx_time = 0;
-		c->soft_err = 0;
-		if (c->path.hop)
-			ts->env.path_confirm(ts->env.ctx, &c->path, now);
-		rtt_from_ack(c, s, &a);
-		l4_rate_sample(c, &a);
-		l4_recovery_on_ack(c, &a, ack);
-		if (ts->env.trace && a.acked)
-			l4_tcp_trace(c, L4_TRACE_TCP_ACKED, 0, c->snd_una - c->iss, a.acked,
-			    a.sacked, l4_in_flight(c));
-		l4_tcp_rearm_rto(c, now);
-		l4_tcp_tlp_schedule(c, now);
-		tune_sndbuf(c);
-	}
+	if (advanced && !ack_all(c, s, now))
+		ack_part(c, s, now);
 	maybe_writable(c);
 	if (l4_unsent(c))
 		l4_tcp_make_ready(c);

@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/apart.h"
 #include "base/rng.h"
 #include "base/seq.h"
 #include "base/siphash.h"

@@ -367,7 +367,7 @@ static void grow_window(struct l4_tcp *c, uint32_t len)
 	c->rcv_ssthresh = to < c->rcvbuf ? to : c->rcvbuf;
 }
 
-static void schedule_ack(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
+static inline void schedule_ack(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 {
 	if (c->ts->cfg.bsd_ways) { /* every second segment, whatever its size */
 		c->ack_owed = true;
@@ -617,24 +617,10 @@ static void fast_deliver(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 	schedule_ack(c, s, now);
 }
 
-void l4_tcp_conn_input(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
+/* Any segment, in the order of the standard. */
+L4_APART static void in_any(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 {
 	const struct l4_tcp_hdr *h = &s->h;
-	c->segs_in += s->n_segs;
-	if (s->len)
-		c->data_segs_in += s->n_segs;
-	l4_tcp_trace(c, L4_TRACE_TCP_RECV, 0, h->seq - c->irs, s->len,
-	    (h->flags & L4_TCPF_ACK) ? (int64_t)(h->ack - c->iss) : -1, h->wnd);
-	if (predicted(c, s) && l4_tcp_fast_ack(c, s, now)) {
-		if (c->ts_ok && l4_seq_leq(h->seq, c->last_ack_sent)) { /* RFC 7323 4.3 */
-			c->ts_recent = h->opts.ts_val;
-			c->ts_recent_time = now;
-		}
-		if (c->timer[L4_TIMER_KEEP] != L4_TIME_NEVER)
-			c->probes_out = 0;
-		fast_deliver(c, s, now);
-		return;
-	}
 	if (c->state == L4_TCP_SYN_SENT) {
 		in_syn_sent(c, s, now);
 		return;
@@ -728,6 +714,27 @@ void l4_tcp_conn_input(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 	/* sixth, seventh, eighth */
 	in_urgent(c, s);
 	l4_tcp_deliver(c, s, now);
+}
+
+void l4_tcp_conn_input(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
+{
+	const struct l4_tcp_hdr *h = &s->h;
+	c->segs_in += s->n_segs;
+	if (s->len)
+		c->data_segs_in += s->n_segs;
+	l4_tcp_trace(c, L4_TRACE_TCP_RECV, 0, h->seq - c->irs, s->len,
+	    (h->flags & L4_TCPF_ACK) ? (int64_t)(h->ack - c->iss) : -1, h->wnd);
+	if (predicted(c, s) && l4_tcp_fast_ack(c, s, now)) {
+		if (c->ts_ok && l4_seq_leq(h->seq, c->last_ack_sent)) { /* RFC 7323 4.3 */
+			c->ts_recent = h->opts.ts_val;
+			c->ts_recent_time = now;
+		}
+		if (c->timer[L4_TIMER_KEEP] != L4_TIME_NEVER)
+			c->probes_out = 0;
+		fast_deliver(c, s, now);
+		return;
+	}
+	in_any(c, s, now);
 }
 
 /* After a batch: one decision about the ACK, one event for what can be read. */

@@ -670,6 +670,28 @@ static bool more(const struct l4_tcp *c)
 	       c->sb.n_lost || c->frto_new;
 }
 
+/* The path of c cannot be used now. */
+L4_APART static void no_path(struct l4_tcp *c, int r)
+{
+	struct l4_tcp_stack *ts = c->ts;
+	if (r == 0) {
+		block(c);
+		return;
+	}
+	/* RFC 1122 4.2.3.9: no route is a soft error of a connection; it waits for
+	 * its timer; where nothing is in flight, that is the persist timer */
+	c->soft_err = r;
+	l4_tcp_unready(c);
+	if (l4_unsent(c) || (c->shut_wr && !c->fin_sent))
+		l4_tcp_persist(c, ts->now);
+	/* what waits for a neighbour that does not answer looks again sooner than
+	 * its timer, which backs off for other reasons */
+	if (r == L4_EUNREACH && c->timer[L4_TIMER_PACE] == L4_TIME_NEVER)
+		l4_tcp_arm(c, L4_TIMER_PACE, ts->now + 2 * L4_SEC);
+	if (c->state == L4_TCP_SYN_SENT && r != L4_EUNREACH)
+		l4_tcp_done(c, r);
+}
+
 int l4_tcp_stack_pull(
     struct l4_tcp_stack *ts, unsigned ifindex, struct l4_seg_out *o, uint32_t max, l4_time now)
 {
@@ -679,23 +701,8 @@ int l4_tcp_stack_pull(
 		struct l4_tcp *c = l->head;
 		int r =
 		    ts->env.path_ready(ts->env.ctx, &c->h.local, &c->h.remote, &c->path, ts->now);
-		if (r == 0) {
-			block(c);
-			continue;
-		}
-		if (r < 0) {
-			/* RFC 1122 4.2.3.9: no route is a soft error of a connection; it waits for
-			 * its timer; where nothing is in flight, that is the persist timer */
-			c->soft_err = r;
-			l4_tcp_unready(c);
-			if (l4_unsent(c) || (c->shut_wr && !c->fin_sent))
-				l4_tcp_persist(c, ts->now);
-			/* what waits for a neighbour that does not answer looks again sooner than
-			 * its timer, which backs off for other reasons */
-			if (r == L4_EUNREACH && c->timer[L4_TIMER_PACE] == L4_TIME_NEVER)
-				l4_tcp_arm(c, L4_TIMER_PACE, ts->now + 2 * L4_SEC);
-			if (c->state == L4_TCP_SYN_SENT && r != L4_EUNREACH)
-				l4_tcp_done(c, r);
+		if (r <= 0) {
+			no_path(c, r);
 			continue;
 		}
 		/* RFC 8201 5.2: another user of the path has learned of a smaller MTU */

@@ -314,6 +314,8 @@ int l4_tcps_connect(
 
 static int send_error(struct l4_tcp *c)
 {
+	if (c->state == L4_TCP_ESTABLISHED && !c->shut_wr)
+		return 0;
 	switch (c->state) {
 	case L4_TCP_ESTABLISHED:
 	case L4_TCP_CLOSE_WAIT:
@@ -474,12 +476,12 @@ static int recv_error(struct l4_tcp *c)
 static void window_opened(struct l4_tcp *c, uint32_t taken, l4_time now)
 {
 	l4_rcvbuf_space_adjust(c, taken, now);
-	if (c->state != L4_TCP_ESTABLISHED && c->state != L4_TCP_FIN_WAIT_1 &&
-	    c->state != L4_TCP_FIN_WAIT_2)
-		return;
 	uint32_t cur = l4_rcvbuf_wnd_now(c);
 	if (c->rcv_ssthresh < (uint64_t)2 * cur && !c->ts->cfg.bsd_ways)
 		return; /* what could be offered is not worth a segment */
+	if (c->state != L4_TCP_ESTABLISHED && c->state != L4_TCP_FIN_WAIT_1 &&
+	    c->state != L4_TCP_FIN_WAIT_2)
+		return;
 	uint32_t room = c->rcv.ready >= c->rcvbuf ? 0 : c->rcvbuf - c->rcv.ready;
 	uint32_t can = room < c->rcv_ssthresh ? room : c->rcv_ssthresh;
 	if (c->opt_window_clamp && c->opt_window_clamp < can)

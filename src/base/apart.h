@@ -1,0 +1,10 @@
+/* Functions that stay out of their callers. Any layer may include this.
+ *
+ * A caller with a short way and a long one saves the registers of the long one each time when the
+ * compiler puts both into one function. */
+#ifndef L4_BASE_APART_H
+#define L4_BASE_APART_H
+
+#define L4_APART __attribute__((noinline))
+
+#endif
