@@ -886,7 +886,7 @@ static inline bool l4_rcvbuf_put_short(struct l4_tcp *c, const struct l4_seg *s)
 {
 	struct l4_rcvbuf *r = &c->rcv;
 	if (s->n_pieces != 1 || (s->lent && s->len > L4_RCV_SHORT) || s->skip || r->ready ||
-	    r->ooo_n || s->len > r->cap)
+	    r->ooo_n || r->post || s->len > r->cap)
 		return false;
 	memcpy(r->ring, s->pieces[0].data, s->len);
 	r->base = 0;
