@@ -480,6 +480,7 @@ struct l4_tcp {
 	/* path MTU (pmtu.c) */
 	uint16_t mtu_search_high; /* largest size still to be tried, 0: the path's */
 	uint8_t mtu_probe_fails;  /* of this size */
+	bool mtu_search_up;       /* by the table, from below */
 	uint32_t mtu_probe_end;   /* sequence number after it */
 	uint32_t mtu_probe_lost;  /* segments marked lost that went out in a probe */
 	l4_time mtu_probe_time;   /* no probe before */

@@ -22,8 +22,10 @@ void l4_pmtu_reduced(struct l4_tcp *c, uint32_t mtu, l4_time now)
 	uint32_t floor = l4_addr_is_ip4(&c->h.remote.addr) ? c->ts->cfg.pmtu_floor : 1280;
 	if (mtu < floor)
 		mtu = floor;
-	if (c->mtu_probe_size && mtu < c->mtu_probe_size)
-		c->mtu_search_high = (uint16_t)mtu; /* the router speaks of the probe */
+	if (c->mtu_probe_size && mtu < c->mtu_probe_size) { /* the router speaks of the probe */
+		c->mtu_search_high = (uint16_t)mtu;
+		c->mtu_search_up = false;
+	}
 	if (!c->pmtu || mtu >= c->pmtu)
 		return;
 	c->pmtu = (uint16_t)mtu;
@@ -60,6 +62,7 @@ void l4_pmtu_on_rto(struct l4_tcp *c, l4_time now)
 		c->ts->ctr.blackholes++;
 		c->pmtu = (uint16_t)to;
 		c->mtu_search_high = 0;
+		c->mtu_search_up = true;
 		c->mtu_probe_fails = 0;
 		c->mtu_probe_time = now;
 		l4_tcp_sync_mss(c);
@@ -83,6 +86,25 @@ static l4_time headway(const struct l4_tcp *c)
 	return t < PROBE_AFTER ? PROBE_AFTER : t < RAISE_AFTER ? t : RAISE_AFTER;
 }
 
+static void search_over(struct l4_tcp *c)
+{
+	c->mtu_search_high = 0;
+	c->mtu_search_up = false;
+	c->mtu_probe_fails = 0;
+	c->mtu_probe_time = c->ts->now + RAISE_AFTER;
+}
+
+/* The size to try next: all that the path may carry, once; when that fails, or has failed before,
+ * the sizes of the table from below, because a probe that arrives costs nothing. */
+static uint32_t next_size(const struct l4_tcp *c)
+{
+	uint32_t high = c->mtu_search_high ? c->mtu_search_high : c->path.mtu;
+	for (size_t i = sizeof plateau / sizeof plateau[0]; i-- > 0 && c->mtu_search_up;)
+		if (plateau[i] > c->pmtu + c->pmtu / 16) /* else not worth a probe */
+			return plateau[i] < high ? plateau[i] : high;
+	return high;
+}
+
 /* A segment of the probe is deemed lost: so is the probe. */
 void l4_pmtu_probe_lost(struct l4_tcp *c)
 {
@@ -90,15 +112,12 @@ void l4_pmtu_probe_lost(struct l4_tcp *c)
 		return;
 	c->ts->ctr.mtu_probe_fail++;
 	c->mtu_probe_time = c->ts->now + headway(c);
-	if (++c->mtu_probe_fails >= PROBES_MAX) { /* the next smaller size that is still larger */
-		uint16_t next = 0;
-		for (size_t i = 0; i < sizeof plateau / sizeof plateau[0] && !next; i++)
-			if (plateau[i] < c->mtu_probe_size && plateau[i] > c->pmtu)
-				next = plateau[i];
-		c->mtu_search_high = next;
-		c->mtu_probe_fails = 0;
-		if (!next)
-			c->mtu_probe_time = c->ts->now + RAISE_AFTER;
+	if (c->mtu_search_high && c->mtu_search_high < c->mtu_probe_size) {
+		/* a router has said what fits */
+	} else if (!c->mtu_search_up) { /* a guess that failed; step by step, then */
+		c->mtu_search_up = true;
+	} else if (++c->mtu_probe_fails >= PROBES_MAX) {
+		search_over(c);
 	}
 	c->mtu_probe_size = 0;
 }
@@ -128,10 +147,8 @@ void l4_pmtu_probe_acked(struct l4_tcp *c)
 	c->pmtu = c->mtu_probe_size;
 	c->mtu_probe_size = 0;
 	c->mtu_probe_fails = 0;
-	if (c->mtu_search_high) { /* what is larger has failed: the search is over for now */
-		c->mtu_search_high = 0;
-		c->mtu_probe_time = c->ts->now + RAISE_AFTER;
-	}
+	if (c->mtu_search_high && c->pmtu >= c->mtu_search_high)
+		search_over(c);
 	l4_tcp_sync_mss(c);
 	rescale(c, mss_was);
 }
@@ -144,7 +161,7 @@ uint32_t l4_pmtu_probe_len(const struct l4_tcp *c, uint32_t avail, uint32_t wnd,
 	    !c->opt_pmtu || c->ca_state != L4_CA_OPEN || c->sb.n_lost || c->cwnd < 2 ||
 	    now < c->mtu_probe_time)
 		return 0;
-	uint32_t size = c->mtu_search_high ? c->mtu_search_high : c->path.mtu;
+	uint32_t size = next_size(c);
 	if (size <= c->pmtu)
 		return 0;
 	uint32_t len = size - headers(c);

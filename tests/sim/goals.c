@@ -305,12 +305,12 @@ static void black_hole(unsigned mtu)
 	report(found <= 15, "data flows again after %.1f s, at most %.0f", found, 15, name);
 	/* and the largest size of the table that fits is found, where the old one is let through
 	 * again the search finds that, too, at the latest after ten minutes */
-	pair_run(&p, 120 * L4_SEC, true, why, sizeof why);
+	pair_run(&p, 45 * L4_SEC, true, why, sizeof why);
 	unsigned fit = mtu >= 1400 ? 1400 : mtu >= 1280 ? 1280 : mtu >= 1024 ? 1024 : 576;
 	report(p.info[0].pmtu == fit, "packets of %.0f bytes, %.0f fit", p.info[0].pmtu, fit, name);
 	l4_impair_parse(&im, "delay=15ms,rate=20mbit,queue=75000", NULL);
 	l4_link_impair(p.link, 0, &im);
-	pair_run(&p, 660 * L4_SEC, false, why, sizeof why);
+	pair_run(&p, 720 * L4_SEC, false, why, sizeof why);
 	report(p.info[0].pmtu == 1500, "packets of %.0f bytes ten minutes later, of %.0f",
 	    p.info[0].pmtu, 1500, name);
 	pair_fini(&p);
