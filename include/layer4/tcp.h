@@ -283,6 +283,10 @@ L4_EXPORT int l4_tcp_set(struct l4_host *h, l4_ep ep, int option, int64_t value,
 L4_EXPORT int l4_tcp_get(struct l4_host *h, l4_ep ep, int option, int64_t *value);
 L4_EXPORT int l4_tcp_set_congestion(struct l4_host *h, l4_ep ep, const char *name);
 L4_EXPORT const char *l4_tcp_get_congestion(struct l4_host *h, l4_ep ep);
+/* The key of a listener's Fast Open cookies (RFC 7413 4.1.2), 16 bytes in the order of Linux's
+ * TCP_FASTOPEN_KEY, in place of the host's; NULL: the host's again. 0, L4_EBADF, or L4_ESTATE when
+ * it does not listen. */
+L4_EXPORT int l4_tcp_set_fastopen_key(struct l4_host *h, l4_ep ep, const uint8_t key[16]);
 L4_EXPORT int l4_tcp_local(struct l4_host *h, l4_ep ep, struct l4_endpoint *out);
 L4_EXPORT int l4_tcp_remote(struct l4_host *h, l4_ep ep, struct l4_endpoint *out);
 /* State as in enum l4_tcp_state, or L4_EBADF. */

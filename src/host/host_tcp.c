@@ -143,6 +143,11 @@ int l4_tcp_set_congestion(struct l4_host *h, l4_ep ep, const char *name)
 	return l4_tcps_set_congestion(h->tcp, ep, name);
 }
 
+int l4_tcp_set_fastopen_key(struct l4_host *h, l4_ep ep, const uint8_t key[16])
+{
+	return l4_tcps_set_fastopen_key(h->tcp, ep, key);
+}
+
 const char *l4_tcp_get_congestion(struct l4_host *h, l4_ep ep)
 {
 	return l4_tcps_get_congestion(h->tcp, ep);

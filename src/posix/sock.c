@@ -305,6 +305,8 @@ static bool call_listen(struct l4_socks *s, struct l4_sock *k, struct l4_call *c
 	if (k->kind != L4_SK_TCP)
 		return l4_call_end(c, -EOPNOTSUPP);
 	int r = l4_tcp_listen(s->host, k->ep, c->a < 0 ? 4096 : (uint32_t)c->a, now);
+	if (r >= 0 && k->fo_key_set)
+		l4_tcp_set_fastopen_key(s->host, k->ep, k->fo_key);
 	if (r >= 0)
 		k->listening = true;
 	return l4_call_end(c, r < 0 ? -l4_sock_errno(r) : 0);

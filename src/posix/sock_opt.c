@@ -337,13 +337,25 @@ static int set_row(struct l4_socks *s, struct l4_sock *k, const struct row *row,
 	return set_l4(s, k, row->tcp, row->udp, scaled, now);
 }
 
+/* One key, or two, of which the first makes cookies. */
+static int set_fastopen_key(struct l4_socks *s, struct l4_sock *k, const struct l4_call *c)
+{
+	if (!c->cval || (c->cval_len != 16 && c->cval_len != 32))
+		return -EINVAL;
+	memcpy(k->fo_key, c->cval, sizeof(k->fo_key));
+	k->fo_key_set = true;
+	if (k->listening)
+		l4_tcp_set_fastopen_key(s->host, k->ep, k->fo_key);
+	return 0;
+}
+
 bool l4_call_setsockopt(struct l4_socks *s, struct l4_sock *k, struct l4_call *c, l4_time now)
 {
 	int v = 0, initial;
 	if (c->a == IPPROTO_TCP && c->b == TCP_CONGESTION)
 		return l4_call_end(c, c->cval ? set_congestion(s, k, c) : -EFAULT);
 	if (c->a == IPPROTO_TCP && c->b == O_FASTOPEN_KEY)
-		return l4_call_end(c, c->cval_len == 16 || c->cval_len == 32 ? 0 : -EINVAL);
+		return l4_call_end(c, set_fastopen_key(s, k, c));
 	int r = read_int(c, &v);
 	if (r < 0)
 		return l4_call_end(c, r);

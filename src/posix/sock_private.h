@@ -87,6 +87,8 @@ struct l4_sock {
 	uint32_t zc_next;
 	struct l4_sk_zc zc[L4_SK_ERRQ_MAX];
 	size_t zc_n;
+	bool fo_key_set; /* TCP_FASTOPEN_KEY */
+	uint8_t fo_key[16];
 	int stamping; /* SO_TIMESTAMPING */
 	uint64_t stamp_base;
 	struct l4_sk_stamp stamps[L4_SK_ERRQ_MAX];

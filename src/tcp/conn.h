@@ -604,7 +604,7 @@ struct l4_listener {
 	struct l4_tcp *acc_head, *acc_tail;
 	l4_time cookie_until; /* cookies were sent lately: check ACKs for them */
 	uint32_t fo_pending;  /* Fast Open connections not yet acknowledged */
-	bool fo_key_set;      /* L4_TCPOPT_FASTOPEN_KEY */
+	bool fo_key_set;      /* l4_tcp_set_fastopen_key */
 	uint8_t fo_key[16];
 };
 

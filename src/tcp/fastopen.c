@@ -21,6 +21,19 @@ void l4_fo_init(struct l4_tcp_stack *ts)
 	}
 }
 
+int l4_tcps_set_fastopen_key(struct l4_tcp_stack *ts, l4_ep ep, const uint8_t key[16])
+{
+	struct l4_tcp *l = l4_tcp_from_ep(ts, ep);
+	if (!l)
+		return L4_EBADF;
+	if (!l->lst)
+		return L4_ESTATE;
+	l->lst->fo_key_set = key;
+	if (key)
+		memcpy(l->lst->fo_key, key, sizeof l->lst->fo_key);
+	return 0;
+}
+
 static void make_cookie(const struct l4_tcp *l, const struct l4_seg *s, uint8_t out[8])
 {
 	uint8_t m[32];
@@ -73,14 +86,13 @@ enum l4_fo_answer l4_fo_judge(struct l4_tcp *l, const struct l4_seg *s, struct l
  * add to a SYN (RFC 7413 4.1.3.2). */
 uint32_t l4_fo_room(const struct l4_tcp *c)
 {
-	uint32_t hdr = l4_addr_is_ip4(&c->h.remote.addr) ? 40 : 60,
-		 ts = c->ts->cfg.timestamps ? 12 : 0;
+	uint32_t hdr = l4_addr_is_ip4(&c->h.remote.addr) ? 40 : 60;
 	uint32_t mss = c->path.mtu > hdr ? c->path.mtu - hdr : 0;
 	if (c->mss_peer && c->mss_peer < mss)
 		mss = c->mss_peer;
 	if (c->opt_maxseg && c->opt_maxseg < mss)
 		mss = c->opt_maxseg;
-	return mss > 40 + ts ? mss - 40 - ts : 0;
+	return mss > 40 ? mss - 40 : 0;
 }
 
 static struct l4_fo_entry *find(struct l4_tcp_stack *ts, const struct l4_addr *server)
@@ -120,6 +132,8 @@ void l4_fo_learn(struct l4_tcp *c, const struct l4_tcp_opts *o, uint32_t ack, l4
 	e->addr = c->h.remote.addr;
 	e->when = now;
 	e->mss = o->mss;
+	if (c->fo_ask == L4_FO_ASK_NONE)
+		return;
 	e->losses = lost ? (uint8_t)(e->losses + (e->losses < 10)) : 0;
 	/* RFC 7413 4.1.3.1: data that a server does not take is an answer too: it has no use for
 	 * this cookie. For some minutes ordinary SYNs; the BSDs do so too when none came */

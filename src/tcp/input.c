@@ -256,7 +256,7 @@ static void in_syn_sent(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 	l4_ecn_negotiated(
 	    c, (ecn == 1 || ecn == 3 || ecn == 5) && f == L4_TCPF_ECE, acc, s->tos & 3);
 	syn_rtt(c, s);
-	if (c->fo_request && c->fo_ask != L4_FO_ASK_NONE)
+	if (c->fo_request)
 		l4_fo_learn(c, &h->opts, h->ack, now);
 	c->snd_una = h->ack;
 	c->bytes_acked = 0;

@@ -266,6 +266,8 @@ static bool fast_open(struct l4_tcp *l, const struct l4_seg *s, const struct l4_
 	ts->ctr.fastopen_passive++;
 	l->lst->fo_pending++;
 	c->fo_child = true;
+	c->snd_wnd++; /* the SYN's window is of the bytes behind our SYN */
+	c->max_wnd = c->snd_wnd;
 	c->fo_listener = l->ep;
 	c->syn_data_acked = s->len > 0;
 	c->send_syn = true;

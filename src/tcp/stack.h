@@ -205,6 +205,7 @@ int l4_tcps_set(struct l4_tcp_stack *ts, l4_ep ep, int option, int64_t value, l4
 int l4_tcps_get(struct l4_tcp_stack *ts, l4_ep ep, int option, int64_t *value);
 int l4_tcps_set_congestion(struct l4_tcp_stack *ts, l4_ep ep, const char *name);
 const char *l4_tcps_get_congestion(struct l4_tcp_stack *ts, l4_ep ep);
+int l4_tcps_set_fastopen_key(struct l4_tcp_stack *ts, l4_ep ep, const uint8_t key[16]);
 int l4_tcps_local(struct l4_tcp_stack *ts, l4_ep ep, struct l4_endpoint *out);
 int l4_tcps_remote(struct l4_tcp_stack *ts, l4_ep ep, struct l4_endpoint *out);
 int l4_tcps_state(struct l4_tcp_stack *ts, l4_ep ep);
