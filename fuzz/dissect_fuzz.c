@@ -31,6 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct l4_cap_packet c = { .data = data + at,
 			.caplen = n,
 			.len = n + beyond,
+			.has_ts = true,
 			.ts = (number + 1) * 1000,
 			.number = number + 1,
 			.linktype = link & 0x1ff,

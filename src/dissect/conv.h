@@ -12,7 +12,7 @@ struct l4_unacked {
 	uint32_t seq, nextseq;
 	uint32_t frame;
 	uint32_t next : 31; /* index in the pool + 1; 0: end */
-	uint32_t fin : 1;   /* nextseq counts a FIN */
+	uint32_t fin : 1;   /* nextseq counts a SYN or FIN */
 	l4_time ts;
 };
 
@@ -24,6 +24,12 @@ enum {
 	FLOW_FIN = 16,
 	FLOW_CLOSED = 32, /* this side's FIN was seen first */
 	FLOW_UNSEEN = 64, /* an ACK told of bytes beyond nextseq, and nothing came since */
+};
+
+enum {
+	APP_TLS13 = 1,   /* TLS 1.3 was agreed */
+	APP_CONNECT = 2, /* the last request of HTTP was CONNECT */
+	APP_TUNNEL = 4,  /* and what follows is what it asked for */
 };
 
 #define SACK_MAX      4
@@ -79,6 +85,8 @@ struct l4_conv {
 	bool mptcp;
 	bool app_seen;               /* the layer above was recognised by its bytes */
 	uint8_t acc_ecn;             /* accurate ECN: 1 asked for, 2 agreed */
+	uint8_t app_state;           /* APP_*: what the layer above keeps */
+	uint16_t tunnel_port;        /* that a CONNECT of HTTP asked for */
 	struct l4_conv_sent sent[2]; /* [0]: by lo */
 	struct l4_tcp_flow flow[];   /* TCP only: two, [0]: sent by lo */
 };
@@ -104,13 +112,18 @@ void l4_unacked_put(struct l4_conv_table *t, uint32_t handle);
 
 /* IP reassembly (frag.c). */
 void l4_frag_free(struct l4_frag_table *t);
-/* Echoes (echo.c): remembers a request, or puts the row `to` with the request's packet and `time`
- * with the milliseconds that the reply took. */
-void l4_echo_put(struct l4_dissect *d, bool reply, uint32_t number, unsigned to, unsigned time);
+/* Echoes (echo.c): remembers the request in v, or for a reply puts the row `to` with the request's
+ * packet and `time` with the milliseconds that it took. */
+void l4_echo_put(
+    struct l4_dissect *d, struct l4_view v, bool reply, unsigned to, unsigned time);
 void l4_echoes_free(struct l4_echo_table *t);
 /* TCP streams (stream.c). */
 void l4_streams_free(struct l4_stream_pool *p);
 /* Whether the bytes begin like an HTTP/1 message (proto_http.c). */
 bool l4_http_looks(const uint8_t *p, uint32_t n);
+/* The same for a DNS message with one question (proto_dns.c), and for QUIC's long header of a
+ * version that is known (proto_quic.c). */
+bool l4_dns_looks(const uint8_t *p, uint32_t n);
+bool l4_quic_looks(const uint8_t *p, uint32_t n);
 
 #endif

@@ -1,5 +1,6 @@
 /* Echo requests and the replies to them, for ICMP and ICMPv6: which packet a reply answers, and how
- * long it took (RFC 792 and RFC 4443: a reply has the request's identifier and sequence number).
+ * long it took (RFC 792 and RFC 4443: a reply has the request's identifier, sequence number and data;
+ * so its checksum is the request's but for the type). A request is answered once.
  *
  * A table of ECHOES requests; a request takes the place of the oldest of the four where its hash
  * leads, so that a flood of them costs nothing but old ones. */
@@ -12,10 +13,11 @@ enum { ECHOES = 1024, PROBES = 4 };
 
 struct request {
 	uint8_t from[16], to[16];
-	uint32_t number; /* identifier and sequence number */
+	uint64_t number; /* the reply's checksum, identifier and sequence number */
 	uint32_t frame;  /* 0: free */
 	l4_time ts;
 	uint8_t kind; /* of the addresses */
+	bool answered;
 };
 
 struct l4_echo_table {
@@ -30,7 +32,7 @@ static unsigned slot_of(const struct l4_dissect *d, const struct request *r)
 	return (unsigned)(h >> 40);
 }
 
-static bool fill(const struct l4_dissect *d, struct request *r, uint32_t number, bool reply)
+static bool fill(const struct l4_dissect *d, struct request *r, uint64_t number, bool reply)
 {
 	const struct l4_net *from = reply ? &d->net_dst : &d->net_src;
 	const struct l4_net *to = reply ? &d->net_src : &d->net_dst;
@@ -52,7 +54,7 @@ static bool same(const struct request *a, const struct request *b)
 	       !memcmp(a->to, b->to, 16);
 }
 
-static void request(struct l4_dissect *d, uint32_t number)
+static void request(struct l4_dissect *d, uint64_t number)
 {
 	struct request r;
 	if (d->quoted || !fill(d, &r, number, false))
@@ -73,15 +75,18 @@ static void request(struct l4_dissect *d, uint32_t number)
 	*take = r;
 }
 
-static uint32_t answered(const struct l4_dissect *d, uint32_t number, l4_time *took)
+static uint32_t answered(const struct l4_dissect *d, uint64_t number, l4_time *took)
 {
 	struct request r;
 	if (d->quoted || !d->echoes || !fill(d, &r, number, true))
 		return 0;
 	unsigned first = slot_of(d, &r);
 	for (unsigned k = 0; k < PROBES; k++) {
-		const struct request *e = &d->echoes->r[(first + k) % ECHOES];
+		struct request *e = &d->echoes->r[(first + k) % ECHOES];
 		if (e->frame && same(e, &r)) {
+			if (e->answered)
+				return 0;
+			e->answered = true;
 			*took = d->out.cap->ts - e->ts;
 			return e->frame;
 		}
@@ -89,8 +94,24 @@ static uint32_t answered(const struct l4_dissect *d, uint32_t number, l4_time *t
 	return 0;
 }
 
-void l4_echo_put(struct l4_dissect *d, bool reply, uint32_t number, unsigned to, unsigned time)
+/* What a request and its reply have in common. */
+static uint64_t number_of(const uint8_t *h, bool reply)
 {
+	uint32_t sum = l4_get_u16(h + 2);
+	if (!reply) {
+		/* RFC 1624 3: HC' = ~(~HC + ~m + m'), m the first word's type */
+		bool six = h[0] == 128;
+		sum = (~sum & 0xffff) + (six ? 0x7fffu + 0x8100u : 0xf7ffu);
+		sum = (sum & 0xffff) + (sum >> 16);
+		sum = (sum & 0xffff) + (sum >> 16);
+		sum = ~sum & 0xffff;
+	}
+	return (uint64_t)(sum ? sum : 0xffff) << 32 | l4_get_u32(h + 4);
+}
+
+void l4_echo_put(struct l4_dissect *d, struct l4_view v, bool reply, unsigned to, unsigned time)
+{
+	uint64_t number = number_of(v.p, reply);
 	l4_time took = 0;
 	if (!d->w_any)
 		return;

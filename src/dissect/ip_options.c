@@ -37,18 +37,64 @@ static bool known(uint8_t type)
 	return memchr(types, type, sizeof types) != NULL;
 }
 
+/* Of a route: where the next address stands, counted from 1. */
+static bool pointer_good(uint8_t ptr)
+{
+	return ptr >= 4 && ptr % 4 == 0;
+}
+
 static void route(struct l4_dissect *d, const uint8_t *o, uint8_t len, unsigned first)
 {
 	uint8_t ptr = o[2];
 	bool record = o[0] == 7;
 	dis_u(d, first + OPT_PTR, o + 2, 1, ptr);
+	if (!record && !pointer_good(ptr))
+		return;
 	for (uint32_t k = 3; k + 4 <= len; k += 4) {
-		unsigned row = record ? (k + 1 < ptr ? OPT_REC_RT : OPT_EMPTY_RT)
-				      : (k + 1 < ptr       ? OPT_REC_RT
-					    : k + 1 == ptr ? OPT_CUR_RT
-							   : OPT_SRC_RT);
-		dis_p(d, first + row, o + k, 4);
+		if (k + 1 < ptr)
+			dis_p(d, first + OPT_REC_RT, o + k, 4);
+		else if (record)
+			dis_p(d, first + OPT_EMPTY_RT, o + k, 4);
+		else if (k + 8 <= len)
+			dis_p(d, first + OPT_SRC_RT, o + k, 4);
+		else
+			dis_ip_dst(d, o + k);
 	}
+}
+
+bool dis_ip_route_end(struct l4_view v, uint32_t hlen, const uint8_t **dst)
+{
+	uint32_t at = 20;
+	while (at < hlen) {
+		if (at >= v.cap)
+			return false;
+		uint8_t type = v.p[at];
+		if (type <= 1) {
+			at++;
+			if (type == 0)
+				break;
+			continue;
+		}
+		if (at + 1 >= hlen)
+			break;
+		if (at + 1 >= v.cap)
+			return false;
+		uint8_t len = v.p[at + 1];
+		if (len < 2 || len > hlen - at)
+			break;
+		if (type == 131 || type == 137) {
+			if (len < 7)
+				break;
+			if (at + len > v.cap)
+				return false;
+			uint8_t ptr = v.p[at + 2];
+			if (pointer_good(ptr) && ptr <= len)
+				*dst = v.p + at + len - 4;
+			break;
+		}
+		at += len;
+	}
+	return true;
 }
 
 static void timestamp(struct l4_dissect *d, const uint8_t *o, uint8_t len, unsigned first)

@@ -32,4 +32,10 @@
  * capture ends within them. */
 bool dis_ip_options(struct l4_dissect *d, struct l4_view v, uint32_t hlen, unsigned first);
 
+/* Sets *dst to the address where a source route in the header ends, if one has yet to be gone.
+ * False: the capture ends within the options. */
+bool dis_ip_route_end(struct l4_view v, uint32_t hlen, const uint8_t **dst);
+/* Puts the rows of a destination (proto_ip.c). */
+void dis_ip_dst(struct l4_dissect *d, const uint8_t *p);
+
 #endif

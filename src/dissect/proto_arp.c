@@ -108,12 +108,13 @@ static void title(struct l4_dissect *d, uint16_t op, bool gratuitous, bool probe
 		"inverse reply", "arp nak" };
 	const char *name = op < sizeof names / sizeof names[0] ? names[op] : NULL;
 	if (!name)
-		return;
-	dis_head(d, "Address Resolution Protocol (%s%s)",
-	    gratuitous && op == 1 ? "ARP Announcement"
-	    : probe               ? "ARP Probe"
-				  : name,
-	    "");
+		dis_head(d, "Address Resolution Protocol (opcode 0x%04x)", op);
+	else
+		dis_head(d, "Address Resolution Protocol (%s%s)",
+		    gratuitous && op == 1 ? "ARP Announcement"
+		    : probe               ? "ARP Probe"
+					  : name,
+		    gratuitous && op == 2 ? "/gratuitous ARP" : "");
 }
 
 static void dissect_arp(struct l4_dissect *d, struct l4_view v)

@@ -256,9 +256,14 @@ static bool walk(
 		/* Wireshark gives the end mark the number of padding */
 		dis_u(d, OPT_TYPE, o, 1, o[0] == 255 ? 0 : o[0]);
 		if (o[0] == 0 || o[0] == 255) {
-			at++;
-			if (o[0] == 0)
+			uint32_t n = 1;
+			while (o[0] == 0 && at + n < end && o[n] == 0)
+				n++;
+			at += n;
+			if (o[0] == 0) {
+				dis_p(d, OPT_PADDING, o, n);
 				continue;
+			}
 			dis_u(d, OPT_END, o, 1, 255);
 			if (outer && at < end)
 				dis_p(d, OPT_PADDING, v.p + at, end - at);
@@ -288,20 +293,28 @@ static void dissect_dhcp(struct l4_dissect *d, struct l4_view v)
 	dis_layer(d, v, 240);
 	uint32_t own = d->w[0] ? d->out.n_items : 0;
 	col_proto(d, "DHCP");
-	dis_fixed(d, v, TYPE, IP_RELAY);
+	dis_fixed(d, v, TYPE, ID);
+	const uint8_t *h = v.p;
+	if (v.cap >= 10) {
+		/* Some clients count the seconds in the wrong byte order. */
+		uint16_t secs = l4_get_u16(h + 8);
+		dis_u(d, SECS, h + 8, 2, secs > 255 && !(secs & 255) ? secs >> 8 : secs);
+	}
+	dis_fixed(d, v, FLAGS, IP_RELAY);
+	if (v.cap >= 44) {
+		if (h[2] == 6 && (h[1] == 1 || h[1] == 6)) {
+			dis_p(d, HW_MAC, h + 28, 6);
+			dis_p(d, HW_PAD, h + 34, 10);
+		} else if (h[2] && h[2] <= 16) {
+			dis_p(d, HW_ADDR, h + 28, h[2]);
+		}
+	}
 	if (!dis_has(d, v, 236))
 		return;
-	const uint8_t *h = v.p;
 	if (cols(d)) {
 		const char *t = l4_value_name(ops, h[0]);
 		col_clear(d);
 		col_str(d, t ? t : "Unknown BOOTP message type");
-	}
-	if (h[2] == 6 && (h[1] == 1 || h[1] == 6)) {
-		dis_p(d, HW_MAC, h + 28, 6);
-		dis_p(d, HW_PAD, h + 34, 10);
-	} else if (h[2] && h[2] <= 16) {
-		dis_p(d, HW_ADDR, h + 28, h[2]);
 	}
 	unsigned options_in =
 	    v.cap >= 240 && l4_get_u32(h + 236) == COOKIE_VALUE ? overload(h, v.cap) : 0;

@@ -26,6 +26,9 @@ enum {
 	F_AD,
 	F_CD,
 	F_RCODE,
+	ZONES,
+	PREREQUISITES,
+	UPDATES,
 	QUERIES,
 	ANSWERS,
 	AUTH,
@@ -130,6 +133,9 @@ static const struct l4_value rcodes[] = { { 0, "No error" }, { 1, "Format error"
 		    AT(27, 1), .depth = 1, .alias = "cd"),                                         \
 		[F_RCODE] = ROW("dns.flags.rcode", "Reply code", U16, DEC, WALK, .depth = 1,       \
 		    .values = rcodes),                                                             \
+		[ZONES] = ROW("dns.count.zones", "Zones", U16, DEC, WALK),                         \
+		[PREREQUISITES] = ROW("dns.count.prerequisites", "Prerequisites", U16, DEC, WALK), \
+		[UPDATES] = ROW("dns.count.updates", "Updates", U16, DEC, WALK),                   \
 		[QUERIES] = ROW("dns.count.queries", "Questions", U16, DEC, AT(32, 16),            \
 		    .derive = L4_DERIVE_COUNT, .alias = "qdcount"),                                \
 		[ANSWERS] = ROW("dns.count.answers", "Answer RRs", U16, DEC, AT(48, 16),           \
@@ -278,7 +284,12 @@ static struct name read_name(struct l4_dissect *d, struct l4_view v, uint32_t at
 			if (!jumped)
 				n.used = pos + 2 - at;
 			jumped = true;
-			if (++jumps > NAME_JUMPS || to >= v.len) {
+			if (to >= v.len) {
+				dis_short(d, v, to + 1);
+				n.bad = true;
+				return n;
+			}
+			if (++jumps > NAME_JUMPS) {
 				static const char loop[] = "<Name contains a pointer that loops>";
 				n.text = dis_alloc(d, sizeof loop);
 				if (n.text)
@@ -393,7 +404,9 @@ static uint32_t question(struct l4_dissect *d, struct l4_view v, uint32_t at, bo
 static void opt_record(
     struct l4_dissect *d, struct l4_view v, uint32_t at, uint32_t end, const uint8_t *h)
 {
-	dis_u(d, UDP_SIZE, h + 2, 2, l4_get_u16(h + 2) & 0x7fff);
+	/* mDNS keeps the first bit for itself (RFC 6762 10.2). */
+	dis_u(d, UDP_SIZE, h + 2, 2,
+	    l4_get_u16(h + 2) & (d->cur == PROTO_mdns ? 0x7fffu : 0xffffu));
 	dis_u(d, EXT_RCODE, h + 4, 1, h[4]);
 	dis_u(d, EDNS_VERSION, h + 5, 1, h[5]);
 	uint16_t z = l4_get_u16(h + 6);
@@ -722,6 +735,18 @@ static void info(struct l4_dissect *d, uint16_t id, uint16_t f)
 	}
 }
 
+/* The counts of an update have other names (RFC 2136 2.2). */
+static void put_counts(struct l4_dissect *d, struct l4_view v)
+{
+	if (v.cap < 12 || (v.p[2] & 0x78) != 0x28) {
+		dis_fixed(d, v, QUERIES, ADDITIONAL);
+		return;
+	}
+	for (unsigned k = 0; k < 3; k++)
+		dis_u(d, ZONES + k, v.p + 4 + 2 * k, 2, l4_get_u16(v.p + 4 + 2 * k));
+	dis_fixed(d, v, ADDITIONAL, ADDITIONAL);
+}
+
 /* The layer's own item came last, or before the length of TCP. */
 static void message(struct l4_dissect *d, struct l4_view v, bool mdns, uint32_t titled)
 {
@@ -746,7 +771,7 @@ static void message(struct l4_dissect *d, struct l4_view v, bool mdns, uint32_t 
 		    f >> 15 ? "response" : "query");
 	dis_fixed(d, v, ID, ID);
 	put_flags(d, h + 2);
-	dis_fixed(d, v, QUERIES, ADDITIONAL);
+	put_counts(d, v);
 	struct story story = { 0 };
 	if (d->w_any)
 		story = transaction(d, id, f >> 15);
@@ -769,6 +794,24 @@ static void message(struct l4_dissect *d, struct l4_view v, bool mdns, uint32_t 
 		}
 	}
 	put_story(d, &story);
+}
+
+bool l4_dns_looks(const uint8_t *p, uint32_t n)
+{
+	enum { RECORDS_MAX = 10, NAME_BYTES = 255 };
+	if (n < 17 || (p[2] & 0x78) || l4_get_u16(p + 4) != 1)
+		return false;
+	unsigned answers = l4_get_u16(p + 6), authority = l4_get_u16(p + 8);
+	bool response = p[2] >> 7;
+	if (response ? answers > RECORDS_MAX || authority > RECORDS_MAX : answers || authority)
+		return false;
+	if (l4_get_u16(p + 10) > RECORDS_MAX)
+		return false;
+	/* The name asked for has no pointer. */
+	uint32_t at = 12;
+	while (at < n && p[at] && p[at] < 64 && at < 12 + NAME_BYTES)
+		at += 1u + p[at];
+	return at + 5 <= n && !p[at];
 }
 
 /* The item of the layer opened just now, + 1; 0: not wanted. */

@@ -130,6 +130,7 @@ static void dissect_eth(struct l4_dissect *d, struct l4_view v)
 	const uint8_t *h = v.p;
 	uint16_t type = l4_get_u16(h + 12);
 	bool length = type && type <= 1500; /* 802.3; 0 is taken for a type */
+	bool raw = length && v.cap >= 16 && l4_get_u16(h + 14) == 0xffff; /* IPX without LLC */
 	/* FabricPath's addresses are none of Ethernet's. */
 	if (type == 0x8903) {
 		dis_mark(d, PROTO_eth, v);
@@ -145,14 +146,15 @@ static void dissect_eth(struct l4_dissect *d, struct l4_view v)
 		char *o = dis_title_room(d);
 		if (o) {
 			if (length) {
-				*fmt_str(o, "IEEE 802.3 Ethernet ") = 0;
+				*fmt_str(o, raw ? "IEEE 802.3 Ethernet Raw " : "IEEE 802.3 Ethernet ") =
+				    0;
 			} else {
 				o = fmt_mac(fmt_str(o, "Ethernet II, Src: "), h + 6);
 				*fmt_mac(fmt_str(o, ", Dst: "), h) = 0;
 			}
 		}
 		dis_fixed(d, v, DST, IG2);
-		if (h[6] & 1)
+		if (h[6] & 1 && !length)
 			dis_expert(d, SRC_GROUP);
 	}
 	if (length)
@@ -170,11 +172,14 @@ static void dissect_eth(struct l4_dissect *d, struct l4_view v)
 	if (past)
 		dis_expert(d, LEN_PAST);
 	if (length) {
-		col_proto(d, "LLC");
+		col_proto(d, raw ? "IPX" : "LLC");
 		if (type < next.len)
 			next = view_cut(next, type);
 		d->net_len = next.len;
-		dis_call(d, PROTO_llc, next);
+		if (raw)
+			dis_data(d, next);
+		else
+			dis_call(d, PROTO_llc, next);
 		/* An 802.3 length is the payload's length, whatever it held. */
 		d->net_len = next.len;
 	} else if (type && type < 1536) {

@@ -187,7 +187,8 @@ static void dissect_frame(struct l4_dissect *d, struct l4_view v)
 	uint32_t protocols = UINT32_MAX;
 	if (d->w_any) {
 		origin(d, c);
-		times(d, c);
+		if (c->has_ts)
+			times(d, c);
 		dis_u(d, NUMBER, NULL, 0, c->number);
 		dis_u(d, LEN, NULL, 0, c->len);
 		dis_u(d, CAP_LEN, NULL, 0, c->caplen);

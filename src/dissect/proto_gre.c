@@ -49,6 +49,11 @@ static const struct l4_field fields[] = {
 	[ACK] = ROW("gre.ack_number", "Acknowledgment Number", U32, DEC, WALK),
 };
 
+/* Where the protocol has another name here than behind Ethernet. */
+static const struct l4_value gre_names[] = { { 0, "Possible GRE keepalive packet" },
+	{ 0x0800, "IP" }, { 0x2000, "CDP (Cisco)" }, { 0x2001, "NHRP" }, { 0x22eb, "ERSPAN III" },
+	{ 0x6400, "MIKROTIK EoIP" }, { 0x883e, "WCCP" }, { 0x88be, "ERSPAN" }, { 0, NULL } };
+
 static void hand_over(struct l4_dissect *d, uint16_t proto, uint16_t flags, struct l4_view v)
 {
 	if (!v.len)
@@ -59,6 +64,8 @@ static void hand_over(struct l4_dissect *d, uint16_t proto, uint16_t flags, stru
 			dis_call(d, PROTO_erspan, v);
 		else
 			dis_call(d, PROTO_eth, v);
+	} else if (proto == 0x6400) {
+		dis_call(d, PROTO_eth, v);
 	} else if (proto == 0x22eb) {
 		dis_call(d, PROTO_erspan, v);
 	} else if (!dis_call_ethertype(d, proto, v)) {
@@ -77,23 +84,25 @@ static void dissect_gre(struct l4_dissect *d, struct l4_view v)
 	}
 	const uint8_t *h = v.p;
 	uint16_t flags = l4_get_u16(h), proto = l4_get_u16(h + 2);
-	unsigned version = flags & 7;
+	bool ppp = proto == 0x880b; /* RFC 2637 4.1 */
+	const char *name = l4_value_name(gre_names, proto);
+	if (!name)
+		name = l4_value_name(l4_ethertype_names, proto);
 	if (cols(d)) {
-		const char *t = l4_value_name(l4_ethertype_names, proto);
 		col_clear(d);
-		col_fmt(d, "Encapsulated %s", t ? t : "0x");
-		if (!t)
+		col_fmt(d, "Encapsulated %s", name ? name : "0x");
+		if (!name)
 			col_hex(d, proto, 4);
 	}
-	const char *name = l4_value_name(l4_ethertype_names, proto);
-	dis_head(d, "Generic Routing Encapsulation (%s)",
-	    proto == 0x88be || proto == 0x22eb ? "ERSPAN"
-	    : name                             ? name
-					       : "Unknown");
+	dis_head(d, "Generic Routing Encapsulation (%s)", name ? name : "Unknown");
 	dis_fixed(d, v, FLAGS, F_RECUR);
-	if (version == 1)
+	if (ppp) {
 		dis_u(d, F_ACK, h, 2, flags >> 7 & 1);
-	dis_fixed(d, v, F_RES, PROTO);
+		dis_u(d, F_RES, h, 2, flags >> 3 & 15);
+		dis_fixed(d, v, VERSION, PROTO);
+	} else {
+		dis_fixed(d, v, F_RES, PROTO);
+	}
 	uint32_t at = 4;
 	if (flags & 0xc000) {
 		if (!dis_has(d, v, at + 4))
@@ -106,7 +115,7 @@ static void dissect_gre(struct l4_dissect *d, struct l4_view v)
 	if (flags & 0x2000) {
 		if (!dis_has(d, v, at + 4))
 			return;
-		if (version == 1) {
+		if (ppp) {
 			dis_u(d, KEY_LEN, h + at, 2, l4_get_u16(h + at));
 			dis_u(d, KEY_CALL, h + at + 2, 2, l4_get_u16(h + at + 2));
 		} else {
@@ -120,7 +129,7 @@ static void dissect_gre(struct l4_dissect *d, struct l4_view v)
 		dis_u(d, SEQ, h + at, 4, l4_get_u32(h + at));
 		at += 4;
 	}
-	if (version == 1 && flags & 0x80) {
+	if (ppp && flags & 0x80) {
 		if (!dis_has(d, v, at + 4))
 			return;
 		dis_u(d, ACK, h + at, 4, l4_get_u32(h + at));
@@ -168,8 +177,17 @@ static void dissect_erspan(struct l4_dissect *d, struct l4_view v)
 		dis_data(d, view_skip(v, 2));
 		return;
 	}
-	if (dis_has(d, v, n))
-		dis_call(d, PROTO_eth, view_skip(v, n));
+	if (!dis_has(d, v, n))
+		return;
+	/* Type III tells what it carries. */
+	unsigned carries = version == 2 ? l4_get_u16(v.p + 10) >> 10 & 31 : 0;
+	struct l4_view rest = view_skip(v, n);
+	if (carries == 0)
+		dis_call(d, PROTO_eth, rest);
+	else if (carries == 2)
+		dis_call(d, PROTO_ip, rest);
+	else
+		dis_data(d, rest);
 }
 
 const struct l4_dissector l4_dis_erspan = {

@@ -149,6 +149,7 @@ struct msg {
 	const char *coding; /* of the body, if it can be undone */
 	bool coded;         /* in some way */
 	bool has_length, chunked;
+	bool connect; /* the request is CONNECT, or was */
 	uint64_t length;
 	unsigned code;
 };
@@ -211,6 +212,13 @@ static uint32_t chunks_end(const uint8_t *p, uint32_t n, uint32_t at, uint32_t *
 	}
 }
 
+/* As text, a body ends at the first NUL. */
+static uint32_t text_len(const uint8_t *p, uint32_t n)
+{
+	const uint8_t *nul = n ? memchr(p, 0, n) : NULL;
+	return nul ? (uint32_t)(nul - p) : n;
+}
+
 /* A body of n bytes at `body`, which came as the `came` bytes at p; decoded where that is possible.
  */
 static void put_body(struct l4_dissect *d, const struct msg *m, const uint8_t *p, uint32_t came,
@@ -224,13 +232,13 @@ static void put_body(struct l4_dissect *d, const struct msg *m, const uint8_t *p
 		size_t k = d->cfg.decode(m->coding, body, n, out, cap);
 		if (k && k <= cap) {
 			(void)dis_alloc(d, (uint32_t)k);
-			dis_s(d, FILE_DATA, p, came, out, (uint32_t)k);
+			dis_s(d, FILE_DATA, p, came, out, text_len(out, (uint32_t)k));
 			return;
 		}
 	}
 	/* What is coded otherwise, or damaged, is no text to show. */
 	if (!m->coded || !d->cfg.decode)
-		dis_s(d, FILE_DATA, p, came, body, n);
+		dis_s(d, FILE_DATA, p, came, body, text_len(body, n));
 }
 
 /* The body of a chunked message, put together. */
@@ -379,18 +387,19 @@ static void put_line(struct l4_dissect *d, const uint8_t *p, struct msg *m)
 		return;
 	}
 	dis_p(d, REQ_METHOD, p, (uint32_t)(a - p));
-	/* the version is what follows the last space, if it looks like one */
-	c = e;
-	while (c > b && c[-1] != ' ')
-		c--;
-	bool version = c > b && e - c >= 5 && !memcmp(c, "HTTP/", 5);
-	const uint8_t *uri_end = version ? c - 1 : e;
+	/* The URI ends at the next space; whatever follows is the version. */
+	const uint8_t *uri_end = b < e ? memchr(b, ' ', (size_t)(e - b)) : NULL;
+	if (!uri_end)
+		uri_end = e;
+	c = uri_end;
+	while (c < e && *c == ' ')
+		c++;
 	dis_p(d, REQ_URI, b, (uint32_t)(uri_end - b));
-	if (version)
+	if (c < e)
 		dis_p(d, REQ_VERSION, c, (uint32_t)(e - c));
 	if (m->host && dis_wants(d, FULL_URI)) {
-		bool absolute =
-		    uri_end - b > 7 && same_word(b, 4, "http") && !memcmp(b + 4, "://", 3);
+		bool absolute = m->connect || (uri_end - b > 7 && same_word(b, 4, "http") &&
+						  !memcmp(b + 4, "://", 3));
 		uint32_t n = (uint32_t)(uri_end - b) + (absolute ? 0 : m->host_len + 7);
 		char *t = dis_alloc(d, n), *o = t;
 		if (t) {
@@ -428,7 +437,8 @@ static uint32_t extent(struct l4_dissect *d, struct l4_view v, uint32_t at, stru
 			return end;
 		return stream_want(d, at, STREAM_ONE_MORE) ? 0 : v.len;
 	}
-	bool bodiless = m->response && (m->code / 100 == 1 || m->code == 204 || m->code == 304);
+	bool bodiless = m->response && (m->code / 100 == 1 || m->code == 204 || m->code == 304 ||
+					   (m->connect && m->code / 100 == 2));
 	if (m->has_length && !bodiless) {
 		if (m->length <= v.len - m->header)
 			return m->header + (uint32_t)m->length;
@@ -442,7 +452,59 @@ static uint32_t extent(struct l4_dissect *d, struct l4_view v, uint32_t at, stru
 	return m->header;
 }
 
-static void dissect_http(struct l4_dissect *d, struct l4_view v)
+/* Which port a CONNECT's target names (RFC 9110 9.3.6); 0: none. */
+static unsigned target_port(const uint8_t *p, uint32_t n)
+{
+	unsigned port = 0;
+	const uint8_t *e = n > 8 ? memchr(p + 8, ' ', n - 8) : NULL;
+	if (!e)
+		return 0;
+	const uint8_t *s = e;
+	while (s > p && s[-1] >= '0' && s[-1] <= '9')
+		s--;
+	if (s[-1] != ':')
+		return 0;
+	for (; s < e && port < 65536; s++)
+		port = port * 10 + *s - '0';
+	return port < 65536 ? port : 0;
+}
+
+/* What the message makes of its connection. */
+static void note(struct l4_dissect *d, const struct msg *m, const uint8_t *p, unsigned code)
+{
+	struct l4_conv *c = d->app_conv;
+	if (!c)
+		return;
+	c->app_seen = true;
+	if (!m->response) {
+		c->app_state &= (uint8_t)~APP_CONNECT;
+		if (m->connect) {
+			c->app_state |= APP_CONNECT;
+			c->tunnel_port = (uint16_t)target_port(p, m->line);
+		}
+	} else if (m->connect && code / 100 == 2) {
+		c->app_state |= APP_TUNNEL;
+		c->app = PROTO_http;
+		c->app_seen = false;
+	} else if (m->response && code == 101) {
+		c->app = PROTO_data; /* an upgrade: no HTTP any more */
+	}
+}
+
+/* Bytes that begin no message: nothing, between messages, or the middle of one. */
+static void continuation(struct l4_dissect *d, struct l4_view rest, bool first)
+{
+	dis_layer(d, rest, 0);
+	col_proto(d, "HTTP");
+	if (first) {
+		col_clear(d);
+		col_str(d, "Continuation");
+		dis_s(d, FILE_DATA, rest.p, rest.cap, rest.p, text_len(rest.p, rest.cap));
+	}
+}
+
+/* ssdp: the layer is there, and the messages are HTTP in datagrams. */
+static void messages(struct l4_dissect *d, struct l4_view v, bool ssdp)
 {
 	uint32_t at = 0;
 	bool first = true;
@@ -450,22 +512,20 @@ static void dissect_http(struct l4_dissect *d, struct l4_view v)
 		struct l4_view rest = view_skip(v, at);
 		struct msg m = { .response = is_response(rest.p, rest.cap) };
 		if (!m.response && !is_request(rest.p, rest.cap)) {
-			if (first && !memchr(rest.p, '\n', rest.cap) &&
-			    stream_want(d, at, STREAM_ONE_MORE))
+			if (ssdp)
+				return;
+			/* A byte of a keep-alive begins nothing. */
+			if (first && rest.p[0] >= 0x20 && rest.p[0] < 0x7f &&
+			    !memchr(rest.p, '\n', rest.cap) && stream_want(d, at, STREAM_ONE_MORE))
 				return;
 			/* On a connection without a message before, it is nothing. */
 			if (first && d->app_conv && !d->app_conv->app_seen)
 				return;
-			/* bytes between messages, or the middle of one that began before */
-			dis_layer(d, rest, 0);
-			col_proto(d, "HTTP");
-			if (first) {
-				col_clear(d);
-				col_str(d, "Continuation");
-				dis_p(d, FILE_DATA, rest.p, rest.cap);
-			}
+			continuation(d, rest, first);
 			return;
 		}
+		m.connect = m.response ? d->app_conv && d->app_conv->app_state & APP_CONNECT
+				       : rest.cap > 8 && !memcmp(rest.p, "CONNECT ", 8);
 		if (d->app_conv)
 			d->app_conv->app_seen = true;
 		const uint8_t *nl = memchr(rest.p, '\n', rest.cap);
@@ -485,9 +545,12 @@ static void dissect_http(struct l4_dissect *d, struct l4_view v)
 		uint32_t n = extent(d, rest, at, &m);
 		if (!n)
 			return;
+		note(d, &m, rest.p, m.code);
 		m.code = 0;
-		dis_layer(d, view_cut(rest, n), m.header);
-		col_proto(d, "HTTP");
+		if (!ssdp) {
+			dis_layer(d, view_cut(rest, n), m.header);
+			col_proto(d, "HTTP");
+		}
 		if (d->w_any) {
 			put_line(d, rest.p, &m);
 			put_fields(d, rest.p, &m);
@@ -513,6 +576,44 @@ static void dissect_http(struct l4_dissect *d, struct l4_view v)
 		first = false;
 	}
 }
+
+static void dissect_http(struct l4_dissect *d, struct l4_view v)
+{
+	const struct l4_conv *c = d->app_conv;
+	if (c && c->app_state & APP_TUNNEL) {
+		uint8_t id = d->by_tcp_port[c->tunnel_port];
+		dis_layer(d, v, 0);
+		dis_call(d, id == PROTO_NONE || id == PROTO_http ? PROTO_data : id, v);
+		return;
+	}
+	messages(d, v, false);
+}
+
+/* UPnP's discovery: messages of HTTP, whose fields they show, in datagrams. */
+static void dissect_ssdp(struct l4_dissect *d, struct l4_view v)
+{
+	if (!is_response(v.p, v.cap) && !is_request(v.p, v.cap)) {
+		dis_data(d, v);
+		return;
+	}
+	dis_layer(d, v, 0);
+	col_proto(d, "SSDP");
+	d->cur = PROTO_http;
+	d->w = d->want + d->base[PROTO_http];
+	d->w_any = d->any[PROTO_http];
+	messages(d, v, true);
+}
+
+static const struct l4_field ssdp_fields[] = { ROW0(
+    "ssdp", "Simple Service Discovery Protocol", 0) };
+
+static const struct l4_binding ssdp_bindings[] = { { "udp.port", 1900 }, { NULL, 0 } };
+
+const struct l4_dissector l4_dis_ssdp = {
+	.proto = PROTO_INIT("ssdp", "Simple Service Discovery Protocol", "SSDP", ssdp_fields, 0,
+	    ssdp_bindings),
+	.run = dissect_ssdp,
+};
 
 static const struct l4_binding bindings[] = { { "tcp.port", 80 }, { "tcp.port", 3128 },
 	{ "tcp.port", 3132 }, { "tcp.port", 5985 }, { "tcp.port", 8080 }, { "tcp.port", 8088 },

@@ -14,7 +14,6 @@ enum {
 	UNUSED,
 	LENGTH,
 	ORIG_LENGTH,
-	RESERVED,
 	IDENT,
 	IDENT_LE,
 	SEQ,
@@ -68,7 +67,6 @@ static const struct l4_field fields[] = {
 	[LENGTH] = ROW("icmp.length", "Length", U8, DEC, WALK),
 	[ORIG_LENGTH] =
 	    ROW("icmp.length.original_datagram", "Length of original datagram", U8, DEC, GEN),
-	[RESERVED] = ROW("icmp.reserved", "Reserved", BYTES, NONE, WALK),
 	[IDENT] = ROW("icmp.ident", "Identifier (BE)", U16, DEC_HEX, AT(32, 16), .alias = "id"),
 	[IDENT_LE] = ROW("icmp.ident_le", "Identifier (LE)", U16, DEC_HEX, WALK),
 	[SEQ] = ROW("icmp.seq", "Sequence Number (BE)", U16, DEC_HEX, AT(48, 16)),
@@ -160,7 +158,7 @@ static void echo(struct l4_dissect *d, struct l4_view v)
 			col_dec(d, d->hop_limit);
 		}
 	}
-	l4_echo_put(d, h[0] == 0, l4_get_u32(h + 4), RESP_TO, RESP_TIME);
+	l4_echo_put(d, v, h[0] == 0, RESP_TO, RESP_TIME);
 	dis_data(d, view_skip(v, 8));
 }
 
@@ -173,11 +171,8 @@ static void error_message(struct l4_dissect *d, struct l4_view v)
 		dis_p(d, REDIR_GW, h + 4, 4);
 	} else if (type == 12) {
 		dis_u(d, POINTER, h + 4, 1, h[4]);
-		dis_u(d, LENGTH, h + 5, 1, h[5]);
-		dis_p(d, UNUSED, h + 6, 2);
-	} else if (type == 4) {
-		dis_p(d, UNUSED, h + 4, 4);
-	} else {
+		dis_p(d, UNUSED, h + 5, 3);
+	} else if (type != 4) {
 		bool mtu = type == 3 && h[1] == 4;
 		/* RFC 4884: the length of the quotation, in words, where extensions follow. */
 		if (h[5] && (type == 3 || type == 11)) {
@@ -216,10 +211,20 @@ static void router(struct l4_dissect *d, struct l4_view v)
 	}
 }
 
+static bool known(uint8_t type)
+{
+	return type == 0 || (type >= 3 && type <= 5) || (type >= 8 && type <= 18) || type == 42 ||
+	       type == 43;
+}
+
 static void dissect_icmp(struct l4_dissect *d, struct l4_view v)
 {
-	dis_layer(d, v, 8);
 	col_proto(d, "ICMP");
+	if (v.cap >= 4 && v.cap < 8 && !known(v.p[0])) {
+		dis_short(d, v, 8);
+		return;
+	}
+	dis_layer(d, v, 8);
 	if (!dis_has(d, v, 4))
 		return;
 	const uint8_t *h = v.p;
@@ -240,8 +245,7 @@ static void dissect_icmp(struct l4_dissect *d, struct l4_view v)
 	}
 	dis_fixed(d, v, TYPE, CHECKSUM);
 	checksum(d, v);
-	bool known = type == 0 || (type >= 3 && type <= 5) || (type >= 8 && type <= 18);
-	if (!known) {
+	if (!known(type)) {
 		dis_data(d, view_skip(v, 4));
 		return;
 	}
@@ -261,7 +265,11 @@ static void dissect_icmp(struct l4_dissect *d, struct l4_view v)
 		router(d, v);
 		break;
 	case 10:
-		dis_p(d, RESERVED, h + 4, 4);
+		break;
+	case 42: /* RFC 8335 */
+	case 43:
+		dis_u(d, IDENT, h + 4, 2, l4_get_u16(h + 4));
+		dis_u(d, IDENT_LE, h + 4, 2, (uint64_t)(h[4] | h[5] << 8));
 		break;
 	case 13:
 	case 14:

@@ -227,6 +227,10 @@ static void options(struct l4_dissect *d, struct l4_view v, uint32_t at)
 			}
 		} else if (o[0] == 3 && n == 32) {
 			put_prefix(d, o);
+		} else if (o[0] == 4) {
+			if (dis_wants(d, OPT_RESERVED))
+				dis_push(d, OPT_RESERVED, o + 2, 6);
+			l4_icmp_quote(d, PROTO_ipv6, view_cut(view_skip(v, at + 8), n - 8));
 		} else if (o[0] == 5 && n == 8) {
 			if (dis_wants(d, OPT_RESERVED))
 				dis_push(d, OPT_RESERVED, o + 2, 2);
@@ -248,8 +252,6 @@ static void neighbor(struct l4_dissect *d, struct l4_view v)
 {
 	const uint8_t *h = v.p;
 	uint8_t type = h[0];
-	if (!dis_has(d, v, 24))
-		return;
 	if (type == 136) {
 		uint32_t f = l4_get_u32(h + 4);
 		dis_u(d, NA_FLAG, h + 4, 4, f);
@@ -257,6 +259,8 @@ static void neighbor(struct l4_dissect *d, struct l4_view v)
 		dis_u(d, NA_S, h + 4, 4, f >> 30 & 1);
 		dis_u(d, NA_O, h + 4, 4, f >> 29 & 1);
 		dis_u(d, NA_RSV, h + 4, 4, f & 0x1fffffff);
+		if (!dis_has(d, v, 24))
+			return;
 		dis_p(d, NA_TARGET, h + 8, 16);
 		if (cols(d)) {
 			col_str(d, " ");
@@ -269,6 +273,8 @@ static void neighbor(struct l4_dissect *d, struct l4_view v)
 		return;
 	}
 	dis_p(d, RESERVED, h + 4, 4);
+	if (!dis_has(d, v, 24))
+		return;
 	if (type == 135) {
 		dis_p(d, NS_TARGET, h + 8, 16);
 		if (cols(d)) {
@@ -278,9 +284,9 @@ static void neighbor(struct l4_dissect *d, struct l4_view v)
 		options(d, v, 24);
 		return;
 	}
+	dis_p(d, RD_TARGET, h + 8, 16);
 	if (!dis_has(d, v, 40))
 		return;
-	dis_p(d, RD_TARGET, h + 8, 16);
 	dis_p(d, RD_DEST, h + 24, 16);
 	options(d, v, 40);
 }
@@ -288,8 +294,6 @@ static void neighbor(struct l4_dissect *d, struct l4_view v)
 static void advertisement(struct l4_dissect *d, struct l4_view v)
 {
 	const uint8_t *h = v.p;
-	if (!dis_has(d, v, 16))
-		return;
 	dis_u(d, RA_HLIM, h + 4, 1, h[4]);
 	dis_u(d, RA_FLAG, h + 5, 1, h[5]);
 	dis_u(d, RA_M, h + 5, 1, h[5] >> 7);
@@ -299,7 +303,10 @@ static void advertisement(struct l4_dissect *d, struct l4_view v)
 	dis_u(d, RA_P, h + 5, 1, h[5] >> 2 & 1);
 	dis_u(d, RA_RSV, h + 5, 1, h[5] & 3);
 	dis_u(d, RA_LIFETIME, h + 6, 2, l4_get_u16(h + 6));
-	dis_u(d, RA_REACHABLE, h + 8, 4, l4_get_u32(h + 8));
+	if (v.cap >= 12)
+		dis_u(d, RA_REACHABLE, h + 8, 4, l4_get_u32(h + 8));
+	if (!dis_has(d, v, 16))
+		return;
 	dis_u(d, RA_RETRANS, h + 12, 4, l4_get_u32(h + 12));
 	options(d, v, 16);
 }
@@ -361,7 +368,7 @@ static void body(struct l4_dissect *d, struct l4_view v)
 			if (d->net_src.kind == L4_AK_IP6 && d->net_src.p)
 				col_fmt(d, ", hop limit=%u", d->hop_limit);
 		}
-		l4_echo_put(d, h[0] == 129, l4_get_u32(h + 4), RESP_TO, RESP_TIME);
+		l4_echo_put(d, v, h[0] == 129, RESP_TO, RESP_TIME);
 		dis_data(d, view_skip(v, 8));
 		break;
 	case 130:
@@ -383,6 +390,12 @@ static void body(struct l4_dissect *d, struct l4_view v)
 	case 136:
 	case 137:
 		neighbor(d, v);
+		break;
+	case 144: /* mobility (RFC 6275 6.5 to 6.8) */
+	case 145:
+	case 146:
+	case 147:
+		dis_p(d, RESERVED, h + 6, 2);
 		break;
 	case 143:
 		report_v2(d, v);

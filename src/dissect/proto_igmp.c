@@ -59,7 +59,7 @@ static void checksum(struct l4_dissect *d, struct l4_view v)
 	dis_u(d, CHECKSUM, v.p + 2, 2, l4_get_u16(v.p + 2));
 	if (!d->w_any)
 		return;
-	unsigned status = v.cap == v.len && !d->quoted ? l4_link_csum(v.p, v.len) == 0 : 2;
+	unsigned status = v.cap == v.len ? l4_link_csum(v.p, v.len) == 0 : 2;
 	dis_u(d, CHECKSUM_STATUS, NULL, 0, status);
 	if (!status)
 		dis_expert(d, BAD);
@@ -114,9 +114,18 @@ static unsigned response_time(uint8_t code)
 static void dissect_igmp(struct l4_dissect *d, struct l4_view v)
 {
 	dis_layer(d, v, 8);
-	if (!dis_has(d, v, 8))
-		return;
 	const uint8_t *h = v.p;
+	if (v.cap < 8) {
+		if (v.cap >= 4) {
+			dis_u(d, VERSION, NULL, 0, h[0] == 0x22 ? 3 : h[0] == 0x12 ? 1 : 2);
+			dis_u(d, TYPE, h, 1, h[0]);
+			dis_u(d, MAX_RESP, h + 1, 1, h[1]);
+			dis_u(d, CHECKSUM, h + 2, 2, l4_get_u16(h + 2));
+			dis_u(d, CHECKSUM_STATUS, NULL, 0, 2);
+		}
+		dis_short(d, v, 8);
+		return;
+	}
 	unsigned version = h[0] == 0x22                  ? 3
 			   : h[0] == 0x11 && v.len >= 12 ? 3
 			   : h[0] == 0x12                ? 1

@@ -109,14 +109,25 @@ static void host(struct l4_dissect *d, unsigned row, const uint8_t *p)
 		dis_s(d, row, p, 4, t, (uint32_t)(fmt_ip4(t, p) - t));
 }
 
+void dis_ip_dst(struct l4_dissect *d, const uint8_t *p)
+{
+	dis_p(d, DST, p, 4);
+	dis_p(d, ADDR2, p, 4);
+	host(d, DST_HOST, p);
+	host(d, HOST2, p);
+}
+
 /* beyond: the total length goes past the end of the packet. */
 static void put_header(struct l4_dissect *d, struct l4_view v, uint32_t len, bool beyond)
 {
-	const uint8_t *h = v.p;
+	const uint8_t *h = v.p, *dst = d->net_dst.p;
 	char *o = dis_title_room(d);
 	if (o) {
 		o = fmt_ip4(fmt_str(o, "Internet Protocol Version 4, Src: "), h + 12);
-		*fmt_ip4(fmt_str(o, ", Dst: "), h + 16) = 0;
+		o = fmt_ip4(fmt_str(o, ", Dst: "), dst);
+		if (dst != h + 16)
+			o = fmt_ip4(fmt_str(o, ", Via: "), h + 16);
+		*o = 0;
 	}
 	dis_fixed(d, v, VERSION, VERSION);
 	dis_u(d, HDR_LEN, h, 1, (h[0] & 15u) * 4);
@@ -134,9 +145,10 @@ static void put_header(struct l4_dissect *d, struct l4_view v, uint32_t len, boo
 	dis_fixed(d, v, SRC, ADDR1);
 	host(d, SRC_HOST, h + 12);
 	host(d, HOST1, h + 12);
-	dis_fixed(d, v, DST, ADDR2);
-	host(d, DST_HOST, h + 16);
-	host(d, HOST2, h + 16);
+	if (dst != h + 16)
+		dis_p(d, OPT_CUR_RT, h + 16, 4);
+	else
+		dis_ip_dst(d, dst);
 }
 
 /* What is there of a header that the packet ends in. */
@@ -241,7 +253,14 @@ static void dissect_ip(struct l4_dissect *d, struct l4_view v)
 	v = view_cut(v, ip_len);
 	if (d->net_at == h)
 		d->net_len = v.len;
-	dis_net(d, L4_AK_IP4, h + 12, h + 16);
+	/* With a source route to go, the destination is where it ends. */
+	const uint8_t *dst = h + 16;
+	if (hlen > 20 && !dis_ip_route_end(v, hlen, &dst)) {
+		cut_header(d, v);
+		dis_short(d, v, hlen);
+		return;
+	}
+	dis_net(d, L4_AK_IP4, h + 12, dst);
 	d->ip_proto = h[9];
 	d->hop_limit = h[8];
 	if (d->connections && !d->quoted)

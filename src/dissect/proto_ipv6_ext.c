@@ -74,15 +74,15 @@ static void dissect_options(struct l4_dissect *d, struct l4_view v)
 			uint32_t len = type == 0 ? 0 : at + 1 < end ? o[1] : 0;
 			dis_title(d, o, type ? 2 + len : 1, "Option %u", type);
 			dis_u(d, OPT_TYPE, o, 1, type);
-			dis_u(d, OPT_ACTION, o, 1, type >> 6);
-			dis_u(d, OPT_CHANGE, o, 1, type >> 5 & 1);
-			dis_u(d, OPT_REST, o, 1, type & 31);
 			if (type == 0) {
 				if (dis_wants(d, OPT_PAD1))
 					dis_push(d, OPT_PAD1, o, 1);
 				at++;
 				continue;
 			}
+			dis_u(d, OPT_ACTION, o, 1, type >> 6);
+			dis_u(d, OPT_CHANGE, o, 1, type >> 5 & 1);
+			dis_u(d, OPT_REST, o, 1, type & 31);
 			if (at + 2 > end)
 				break;
 			dis_u(d, OPT_LENGTH, o + 1, 1, len);

@@ -24,6 +24,20 @@ static void carried(struct l4_dissect *d, struct l4_view v)
 		dis_data(d, v);
 }
 
+static void title(struct l4_dissect *d, const uint8_t *h)
+{
+	static const struct l4_value names[] = { { 0, " (IPv4 Explicit-Null)" },
+		{ 1, " (Router Alert)" }, { 2, " (IPv6 Explicit-Null)" }, { 3, " (Implicit-Null)" },
+		{ 7, " (Entropy Label Indicator (ELI))" },
+		{ 13, " (Generic Associated Channel Label (GAL))" }, { 14, " (OAM Alert)" },
+		{ 0, NULL } };
+	uint32_t label = l4_get_u32(h) >> 12;
+	const char *name = l4_value_name(names, label);
+	dis_head(d, "MultiProtocol Label Switching Header, Label: %u%s, Exp: %u, S: %u, TTL: %u",
+	    label, name ? name : label < 16 ? " (Reserved - Unknown)" : "", h[2] >> 1 & 7, h[2] & 1,
+	    h[3]);
+}
+
 static void dissect_mpls(struct l4_dissect *d, struct l4_view v)
 {
 	col_proto(d, "MPLS");
@@ -34,9 +48,7 @@ static void dissect_mpls(struct l4_dissect *d, struct l4_view v)
 		dis_layer(d, v, 4);
 		if (!dis_has(d, v, 4))
 			return;
-		dis_head(d,
-		    "MultiProtocol Label Switching Header, Label: %u, Exp: %u, S: %u, TTL: %u",
-		    l4_get_u32(v.p) >> 12, v.p[2] >> 1 & 7, v.p[2] & 1, v.p[3]);
+		title(d, v.p);
 		dis_fixed(d, v, LABEL, TTL);
 		bottom = v.p[2] & 1;
 		v = view_skip(v, 4);

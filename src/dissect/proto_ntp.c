@@ -35,7 +35,10 @@ static void dissect_ntp(struct l4_dissect *d, struct l4_view v)
 	}
 	dis_head(d, "Network Time Protocol (NTP Version %u, %s)", v.p[0] >> 3 & 7,
 	    l4_value_name(modes, mode));
-	dis_fixed(d, v, FLAGS, MODE);
+	dis_fixed(d, v, FLAGS, FLAGS);
+	if (mode != 7)
+		dis_fixed(d, v, LI, LI);
+	dis_fixed(d, v, VN, MODE);
 	if (mode >= 6) {
 		dis_data(d, view_skip(v, 1));
 		return;

@@ -690,7 +690,7 @@ static void dissect_tcp(struct l4_dissect *d, struct l4_view v)
 	if (t.hlen > 20) {
 		dis_layer_len(d, layer, t.hlen);
 		dis_tcp_options(d, v, &t, TCP_OPTION_FIRST);
-		if (fwd && t.flags & TH_SYN && t.win_scale != SCALE_UNKNOWN && !d->quoted)
+		if (fwd && t.win_scale != SCALE_UNKNOWN && !d->quoted)
 			fwd->win_scale = t.win_scale;
 	}
 	if (d->w_any && c && !d->quoted)

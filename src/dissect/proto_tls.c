@@ -1,11 +1,13 @@
 /* TLS records (RFC 8446 5.1) and what is readable of the handshake: the hello messages with server
  * name (RFC 6066) and protocol (RFC 7301). Nothing is decrypted. */
+#include "dissect/conv.h"
 #include "dissect/stream.h"
 
 enum {
 	TLS,
 	RECORD,
 	REC_TYPE,
+	REC_OPAQUE,
 	REC_VERSION,
 	REC_LENGTH,
 	HS_TYPE,
@@ -50,6 +52,8 @@ static const struct l4_field fields[] = {
 	[RECORD] = ROW("tls.record", "Record Layer", NONE, NONE, WALK),
 	[REC_TYPE] =
 	    ROW("tls.record.content_type", "Content Type", U8, DEC, .depth = 1, .values = contents),
+	[REC_OPAQUE] =
+	    ROW("tls.record.opaque_type", "Opaque Type", U8, DEC, .depth = 1, .values = contents),
 	[REC_VERSION] =
 	    ROW("tls.record.version", "Version", U16, HEX, .depth = 1, .values = versions),
 	[REC_LENGTH] = ROW("tls.record.length", "Length", U16, DEC, .depth = 1),
@@ -131,8 +135,8 @@ static void one_extension(
 			p = e.p;
 			uint16_t v = l4_rd_u16(&e);
 			dis_u(d, SUPPORTED, p, 2, v);
-			if (!client)
-				*version = v;
+			if (!client) /* drafts of version 1.3 had numbers of their own */
+				*version = v >> 8 == 0x7f || v >> 8 == 0xfb ? 0x0304 : v;
 		}
 	}
 }
@@ -258,6 +262,17 @@ static const char *version_name(uint16_t v)
 	}
 }
 
+/* Text on a connection without a record before: something else on TLS's port. */
+static bool foreign(const struct l4_dissect *d, struct l4_view v)
+{
+	if (!d->app_conv || d->app_conv->app_seen || v.cap < 4)
+		return false;
+	for (unsigned k = 0; k < 4; k++)
+		if (v.p[k] < 0x20 || v.p[k] > 0x7e)
+			return false;
+	return true;
+}
+
 static void dissect_tls(struct l4_dissect *d, struct l4_view v)
 {
 	bool first = true;
@@ -272,7 +287,9 @@ static void dissect_tls(struct l4_dissect *d, struct l4_view v)
 		uint32_t n = l4_get_u16(r.p + 3);
 		uint8_t type = r.p[0];
 		if (type < 20 || type > 24 || r.p[1] != 3 || n > 16384 + 2048) {
-			if (first) {
+			if (first && foreign(d, r)) {
+				dis_data(d, r);
+			} else if (first) {
 				dis_layer(d, r, 0);
 				col_proto(d, "SSL");
 				col_clear(d);
@@ -286,12 +303,18 @@ static void dissect_tls(struct l4_dissect *d, struct l4_view v)
 			dis_layer(d, r, 5);
 			col_clear(d);
 		}
+		if (d->app_conv)
+			d->app_conv->app_seen = true;
 		uint16_t ver = l4_get_u16(r.p + 1);
 		if (!version || version == ver)
 			version = ver;
 		if (dis_wants(d, RECORD))
 			dis_push(d, RECORD, r.p, n + 5);
-		dis_u(d, REC_TYPE, r.p, 1, type);
+		if (version == 0x0304 && d->app_conv)
+			d->app_conv->app_state |= APP_TLS13;
+		/* RFC 8446 5.2: what is in a record of application data may be anything. */
+		bool opaque = type == 23 && d->app_conv && d->app_conv->app_state & APP_TLS13;
+		dis_u(d, opaque ? REC_OPAQUE : REC_TYPE, r.p, 1, type);
 		dis_u(d, REC_VERSION, r.p + 1, 2, ver);
 		dis_u(d, REC_LENGTH, r.p + 3, 2, n);
 		struct l4_view body = view_cut(view_skip(r, 5), n);

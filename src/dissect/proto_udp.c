@@ -107,11 +107,21 @@ static unsigned checksum_status(
 	return l4_link_csum_verify(d, v.p, len, 6, 17, should);
 }
 
-static void payload(struct l4_dissect *d, struct l4_view next)
+static void payload(struct l4_dissect *d, struct l4_view next, struct l4_conv *c)
 {
 	if (!next.len)
 		return;
-	uint8_t id = by_port(d, d->by_udp_port);
+	uint8_t id = c && c->app == PROTO_quic ? PROTO_quic : by_port(d, d->by_udp_port);
+	if (id == PROTO_NONE) {
+		if (l4_quic_looks(next.p, next.cap)) {
+			id = PROTO_quic;
+			if (c) /* its short headers are known by that */
+				c->app = id;
+		} else if (d->sport != 137 && d->dport != 137 && l4_dns_looks(next.p, next.cap)) {
+			/* NetBIOS names (RFC 1002) look alike */
+			id = PROTO_dns;
+		}
+	}
 	if (id != PROTO_NONE)
 		dis_call(d, id, next);
 	else
@@ -181,8 +191,9 @@ static void dissect_udp(struct l4_dissect *d, struct l4_view v)
 	struct l4_view all = view_cut(v, len);
 	struct l4_conv *c = NULL;
 	l4_time prev = 0;
-	/* DNS matches answers to questions by the stream. */
-	bool asked = d->any[PROTO_dns] || d->any[PROTO_mdns] || d->any[PROTO_llmnr];
+	/* DNS matches answers to questions by the stream; QUIC is known by it. */
+	bool asked = d->any[PROTO_dns] || d->any[PROTO_mdns] || d->any[PROTO_llmnr] ||
+		     d->any[PROTO_quic] || d->any[PROTO_data];
 	if (d->w_any || d->columns || d->connections || asked) {
 		dis_u(d, CHECKSUM, h + 6, 2, l4_get_u16(h + 6));
 		uint16_t should = 0;
@@ -209,7 +220,7 @@ static void dissect_udp(struct l4_dissect *d, struct l4_view v)
 	if (next.len && !next.cap)
 		dis_short(d, next, 1);
 	else
-		payload(d, next);
+		payload(d, next, c);
 }
 
 static const struct l4_binding bindings[] = { { "ip.proto", 17 }, { NULL, 0 } };

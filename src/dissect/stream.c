@@ -306,7 +306,7 @@ static uint8_t by_look(struct l4_view v)
 {
 	if (v.cap >= 6 && v.p[0] == 0x16 && v.p[1] == 3 && v.p[2] <= 4 && v.p[5] <= 2 && v.p[5])
 		return PROTO_tls;
-	if (v.cap >= 16 && l4_http_looks(v.p, v.cap))
+	if (l4_http_looks(v.p, v.cap))
 		return PROTO_http;
 	return PROTO_NONE;
 }
@@ -332,10 +332,16 @@ static void late_message(
 void l4_tcp_payload(struct l4_dissect *d, struct l4_view v, const struct l4_tcp_hdr *t,
     struct l4_conv *c, bool from_lo, const struct l4_tcp_ta *ta, unsigned first_row)
 {
+	/* What a SYN carries begins behind it. */
+	struct l4_tcp_hdr behind;
+	if (t->flags & TH_SYN) {
+		behind = *t;
+		behind.seq++;
+		t = &behind;
+	}
 	uint8_t id = c && c->app != PROTO_NONE ? c->app : by_port(d);
 	/* Plain HTTP is spoken on TLS's ports, too. */
-	if (id == PROTO_tls && c && c->app == PROTO_NONE && v.cap >= 16 &&
-	    l4_http_looks(v.p, v.cap))
+	if (id == PROTO_tls && c && c->app == PROTO_NONE && l4_http_looks(v.p, v.cap))
 		c->app = id = PROTO_http;
 	if (id == PROTO_NONE && !d->quoted) {
 		id = by_look(v);

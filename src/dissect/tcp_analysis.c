@@ -55,7 +55,7 @@ static void window_rules(struct l4_dissect *d, const struct l4_tcp_hdr *t, struc
 			ta->flags |= TCP_A_WINDOW_FULL;
 	}
 	bool again = t->ack == fwd->lastack || t->ack == fwd->lastack + 1;
-	if (repeats(t, fwd) && t->window && t->window == fwd->window && again &&
+	if (repeats(t, fwd) && t->window && t->window == fwd->window && t->ack == fwd->lastack &&
 	    rev->last_flags & TCP_A_KEEP_ALIVE) {
 		ta->flags |= TCP_A_KEEP_ALIVE_ACK;
 		return;
@@ -135,7 +135,7 @@ static void remember(struct l4_dissect *d, const struct l4_tcp_hdr *t, struct l4
 				.nextseq = nextseq,
 				.frame = (uint32_t)d->out.cap->number,
 				.next = fwd->unacked & 0x7fffffff,
-				.fin = (t->flags & TH_FIN) != 0,
+				.fin = (t->flags & (TH_SYN | TH_FIN)) != 0,
 				.ts = d->out.cap->ts };
 			fwd->unacked = h;
 			fwd->n_unacked++;
