@@ -58,6 +58,7 @@ struct l4_tcp_flow {
 	uint8_t mp_ops;  /* MPTCP options of its last segment */
 	uint32_t stream; /* reassembly record + 1; 0: none */
 	uint32_t retransmissions;
+	uint32_t pdu_start, pdu_end; /* where the message put together last stood */
 };
 
 /* What one end sent. */
@@ -114,8 +115,7 @@ void l4_unacked_put(struct l4_conv_table *t, uint32_t handle);
 void l4_frag_free(struct l4_frag_table *t);
 /* Echoes (echo.c): remembers the request in v, or for a reply puts the row `to` with the request's
  * packet and `time` with the milliseconds that it took. */
-void l4_echo_put(
-    struct l4_dissect *d, struct l4_view v, bool reply, unsigned to, unsigned time);
+void l4_echo_put(struct l4_dissect *d, struct l4_view v, bool reply, unsigned to, unsigned time);
 void l4_echoes_free(struct l4_echo_table *t);
 /* TCP streams (stream.c). */
 void l4_streams_free(struct l4_stream_pool *p);

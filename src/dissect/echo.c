@@ -1,6 +1,6 @@
 /* Echo requests and the replies to them, for ICMP and ICMPv6: which packet a reply answers, and how
- * long it took (RFC 792 and RFC 4443: a reply has the request's identifier, sequence number and data;
- * so its checksum is the request's but for the type). A request is answered once.
+ * long it took (RFC 792 and RFC 4443: a reply has the request's identifier, sequence number and
+ * data; so its checksum is the request's but for the type). A request is answered once.
  *
  * A table of ECHOES requests; a request takes the place of the oldest of the four where its hash
  * leads, so that a flood of them costs nothing but old ones. */

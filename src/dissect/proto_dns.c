@@ -405,8 +405,8 @@ static void opt_record(
     struct l4_dissect *d, struct l4_view v, uint32_t at, uint32_t end, const uint8_t *h)
 {
 	/* mDNS keeps the first bit for itself (RFC 6762 10.2). */
-	dis_u(d, UDP_SIZE, h + 2, 2,
-	    l4_get_u16(h + 2) & (d->cur == PROTO_mdns ? 0x7fffu : 0xffffu));
+	dis_u(
+	    d, UDP_SIZE, h + 2, 2, l4_get_u16(h + 2) & (d->cur == PROTO_mdns ? 0x7fffu : 0xffffu));
 	dis_u(d, EXT_RCODE, h + 4, 1, h[4]);
 	dis_u(d, EDNS_VERSION, h + 5, 1, h[5]);
 	uint16_t z = l4_get_u16(h + 6);

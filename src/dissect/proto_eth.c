@@ -146,8 +146,8 @@ static void dissect_eth(struct l4_dissect *d, struct l4_view v)
 		char *o = dis_title_room(d);
 		if (o) {
 			if (length) {
-				*fmt_str(o, raw ? "IEEE 802.3 Ethernet Raw " : "IEEE 802.3 Ethernet ") =
-				    0;
+				*fmt_str(o,
+				    raw ? "IEEE 802.3 Ethernet Raw " : "IEEE 802.3 Ethernet ") = 0;
 			} else {
 				o = fmt_mac(fmt_str(o, "Ethernet II, Src: "), h + 6);
 				*fmt_mac(fmt_str(o, ", Dst: "), h) = 0;

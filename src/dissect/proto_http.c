@@ -610,8 +610,8 @@ static const struct l4_field ssdp_fields[] = { ROW0(
 static const struct l4_binding ssdp_bindings[] = { { "udp.port", 1900 }, { NULL, 0 } };
 
 const struct l4_dissector l4_dis_ssdp = {
-	.proto = PROTO_INIT("ssdp", "Simple Service Discovery Protocol", "SSDP", ssdp_fields, 0,
-	    ssdp_bindings),
+	.proto = PROTO_INIT(
+	    "ssdp", "Simple Service Discovery Protocol", "SSDP", ssdp_fields, 0, ssdp_bindings),
 	.run = dissect_ssdp,
 };
 

@@ -34,8 +34,11 @@ static void title(struct l4_dissect *d, const uint8_t *h)
 	uint32_t label = l4_get_u32(h) >> 12;
 	const char *name = l4_value_name(names, label);
 	dis_head(d, "MultiProtocol Label Switching Header, Label: %u%s, Exp: %u, S: %u, TTL: %u",
-	    label, name ? name : label < 16 ? " (Reserved - Unknown)" : "", h[2] >> 1 & 7, h[2] & 1,
-	    h[3]);
+	    label,
+	    name         ? name
+	    : label < 16 ? " (Reserved - Unknown)"
+			 : "",
+	    h[2] >> 1 & 7, h[2] & 1, h[3]);
 }
 
 static void dissect_mpls(struct l4_dissect *d, struct l4_view v)

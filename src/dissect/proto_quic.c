@@ -1,5 +1,5 @@
-/* QUIC's version-independent header (RFC 8999) and what else of the long headers of versions 1 and 2
- * can be read without keys (RFC 9000 17.2, RFC 9369 3.2). A datagram may hold several packets.
+/* QUIC's version-independent header (RFC 8999) and what else of the long headers of versions 1 and
+ * 2 can be read without keys (RFC 9000 17.2, RFC 9369 3.2). A datagram may hold several packets.
  *
  * No port tells QUIC: a long header of a known version does, and what follows on its stream. */
 #include "dissect/conv.h"

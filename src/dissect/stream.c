@@ -2,9 +2,10 @@
  *
  * A dissector gets a segment's bytes where they are. Only when it says that its last message is
  * incomplete are the rest of the bytes kept, one record per direction of a connection, until the
- * segments that follow have brought what it needs; it then gets the whole from one buffer. A
- * segment that does not continue exactly where the record ends is no part of it: repeated bytes
- * are shown as segment data, and so is what follows a hole, up to the message's end.
+ * segments that follow have brought what it needs; it then gets the whole from one buffer. Where
+ * the message's end is known, segments within it may come in any order: holes are noted, at most
+ * GAPS_MAX, and filled by what comes late. Otherwise a segment that does not continue exactly where
+ * the record ends is no part of it. Repeated bytes are shown as segment data.
  *
  * A message whose end its dissector cannot foresee is tried again with each segment. What these
  * tries look at is counted: beyond WORK_FREE and WORK_FACTOR times the message, the next try waits
@@ -25,6 +26,12 @@ enum {
 	COLUMN_BYTES = 24 << 10,
 	WORK_FREE = 4 << 20,
 	WORK_FACTOR = 16,
+	GAPS_MAX = 8,
+};
+
+/* A segment's part of a message. */
+struct part {
+	uint32_t frame, at;
 };
 
 struct record {
@@ -37,10 +44,14 @@ struct record {
 	uint64_t work;     /* bytes looked at, all tries together */
 	uint32_t next_try; /* no try before there are as many bytes */
 	uint8_t *buf;
-	uint32_t *parts; /* packets that brought them */
+	struct part *parts; /* that brought them, in the order of their coming */
 	uint32_t n_parts;
 	uint32_t next_free;
-	bool holed; /* bytes are missing: it will never be whole */
+	struct {
+		uint32_t from, to;
+	} gap[GAPS_MAX]; /* bytes that are missing, in order */
+	uint8_t n_gaps;
+	bool holed; /* too many are missing: it will never be whole */
 };
 
 struct l4_stream_pool {
@@ -49,7 +60,7 @@ struct l4_stream_pool {
 	uint64_t bytes;
 	uint8_t *lent; /* buffer of the message shown now */
 	uint32_t lent_cap;
-	uint32_t *lent_parts;
+	struct part *lent_parts;
 };
 
 void l4_streams_free(struct l4_stream_pool *p)
@@ -95,6 +106,7 @@ static struct record *record_of(struct l4_stream_pool *p, struct l4_tcp_flow *f)
 	f->stream = i;
 	struct record *r = &p->r[i - 1];
 	r->have = r->kept = r->n_parts = 0;
+	r->n_gaps = 0;
 	r->holed = false;
 	return r;
 }
@@ -115,19 +127,20 @@ static void release(struct l4_stream_pool *p, struct l4_tcp_flow *f)
 	f->stream = 0;
 }
 
-static bool append(struct l4_dissect *d, struct record *r, const uint8_t *b, uint32_t n)
+/* Puts n bytes at `at` of the message. */
+static bool place(struct l4_dissect *d, struct record *r, uint32_t at, const uint8_t *b, uint32_t n)
 {
 	struct l4_stream_pool *p = d->streams;
-	if (n > RECORD_MAX - r->have || r->n_parts == PARTS_MAX)
+	if (at > RECORD_MAX || n > RECORD_MAX - at || r->n_parts == PARTS_MAX)
 		return false;
+	uint32_t end = at + n;
+	r->have = end > r->have ? end : r->have;
 	/* For the columns alone the beginning of a message of known length is enough. */
-	if (!d->items_wanted && r->need < STREAM_UNTIL_FIN && r->have >= COLUMN_BYTES) {
-		r->have += n;
+	if (!d->items_wanted && r->need < STREAM_UNTIL_FIN && at >= COLUMN_BYTES)
 		return true;
-	}
-	if (r->have + n > r->cap) {
+	if (end > r->cap) {
 		uint32_t cap = r->cap ? r->cap : 2048;
-		while (cap < r->have + n)
+		while (cap < end)
 			cap *= 2;
 		uint64_t limit =
 		    (d->cfg.streams_kib_max ? d->cfg.streams_kib_max : 16384) * 1024ull;
@@ -138,17 +151,57 @@ static bool append(struct l4_dissect *d, struct record *r, const uint8_t *b, uin
 		r->buf = nb;
 		r->cap = cap;
 	}
-	memcpy(r->buf + r->have, b, n);
-	r->have += n;
-	r->kept = r->have;
+	memcpy(r->buf + at, b, n);
+	r->kept = end > r->kept ? end : r->kept;
 	if (r->n_parts % 64 == 0) {
-		uint32_t *np = realloc(r->parts, (r->n_parts + 64) * sizeof *np);
+		struct part *np = realloc(r->parts, (r->n_parts + 64) * sizeof *np);
 		if (!np)
 			return false;
 		r->parts = np;
 	}
-	r->parts[r->n_parts++] = (uint32_t)d->out.cap->number;
+	r->parts[r->n_parts++] = (struct part){ .frame = (uint32_t)d->out.cap->number, .at = at };
 	return true;
+}
+
+static bool append(struct l4_dissect *d, struct record *r, const uint8_t *b, uint32_t n)
+{
+	return place(d, r, r->have, b, n);
+}
+
+/* Takes [from, to) out of the gaps. False: no gap held any of it, or there would be too many. */
+static bool fill_gaps(struct record *r, uint32_t from, uint32_t to)
+{
+	bool any = false;
+	for (uint8_t k = 0; k < r->n_gaps;) {
+		uint32_t a = r->gap[k].from, b = r->gap[k].to;
+		if (to <= a || from >= b) {
+			k++;
+			continue;
+		}
+		any = true;
+		if (from > a && to < b) {
+			if (r->n_gaps == GAPS_MAX)
+				return false;
+			memmove(
+			    &r->gap[k + 1], &r->gap[k], (size_t)(r->n_gaps - k) * sizeof r->gap[0]);
+			r->n_gaps++;
+			r->gap[k].to = from;
+			r->gap[k + 1].from = to;
+			break;
+		}
+		if (from <= a && to >= b) {
+			r->n_gaps--;
+			memmove(
+			    &r->gap[k], &r->gap[k + 1], (size_t)(r->n_gaps - k) * sizeof r->gap[0]);
+			continue;
+		}
+		if (from <= a)
+			r->gap[k].from = to;
+		else
+			r->gap[k].to = from;
+		k++;
+	}
+	return any;
 }
 
 static void segment_of(struct l4_dissect *d, struct l4_view v, unsigned row)
@@ -206,38 +259,60 @@ static bool run(struct l4_dissect *d, uint8_t id, struct l4_view v, const struct
 /* The rows of a message put together. */
 enum { SEGMENT, SEGMENT_COUNT, REASS_LEN, REASS_DATA };
 
-static void put_parts(struct l4_dissect *d, const uint32_t *parts, uint32_t n, const uint8_t *b,
+static void put_parts(struct l4_dissect *d, const struct part *parts, uint32_t n, const uint8_t *b,
     uint32_t len, unsigned row)
 {
 	if (!d->w_any)
 		return;
 	dis_title(d, NULL, 0, "%u reassembled TCP segments (%u bytes)", n, len);
 	for (uint32_t i = 0; i < n; i++)
-		dis_u(d, row + SEGMENT, NULL, 0, parts[i]);
+		dis_u(d, row + SEGMENT, NULL, 0, parts[i].frame);
 	dis_u(d, row + SEGMENT_COUNT, NULL, 0, n);
 	dis_u(d, row + REASS_LEN, NULL, 0, len);
 	dis_s(d, row + REASS_DATA, NULL, 0, b, len);
 }
 
-/* The segment continues the record of its direction. */
+static void sort_parts(struct part *p, uint32_t n)
+{
+	/* mostly in order */
+	for (uint32_t i = 1; i < n; i++) {
+		struct part x = p[i];
+		uint32_t k = i;
+		for (; k && p[k - 1].at > x.at; k--)
+			p[k] = p[k - 1];
+		p[k] = x;
+	}
+}
+
+/* The segment is a part of the record of its direction: it stands `at` bytes from its beginning. */
 static void continue_record(struct l4_dissect *d, uint8_t id, struct l4_view v,
-    const struct l4_tcp_hdr *t, struct l4_tcp_flow *f, unsigned row)
+    const struct l4_tcp_hdr *t, struct l4_tcp_flow *f, unsigned row, uint32_t at)
 {
 	struct l4_stream_pool *p = d->streams;
 	struct record *r = &p->r[f->stream - 1];
-	bool last = t->flags & TH_FIN;
+	bool last = t->flags & TH_FIN && at == r->have && !r->n_gaps;
 	uint32_t part = v.len;
 	/* The bytes that end the message; what follows them is a message of its own. */
-	if (r->need < STREAM_UNTIL_FIN && r->have + part > r->need)
-		part = r->need - r->have;
+	if (r->need < STREAM_UNTIL_FIN && part > r->need - at)
+		part = r->need - at;
+	if (at > r->have) {
+		if (r->n_gaps == GAPS_MAX) {
+			r->holed = true;
+			segment_of(d, v, row);
+			info_segment(d);
+			return;
+		}
+		r->gap[r->n_gaps].from = r->have;
+		r->gap[r->n_gaps++].to = at;
+	}
 	/* A FIN without bytes counts as one of the segments. */
-	if (v.cap < v.len || !append(d, r, v.p, part)) {
+	if (v.cap < v.len || !place(d, r, at, v.p, part)) {
 		release(p, f);
 		run(d, id, v, t, NULL, 0);
 		return;
 	}
 	bool whole = last || (r->need == STREAM_ONE_MORE && r->have >= r->next_try) ||
-		     (r->need < STREAM_UNTIL_FIN && r->have >= r->need);
+		     (r->need < STREAM_UNTIL_FIN && r->have >= r->need && !r->n_gaps);
 	if (!whole) {
 		segment_of(d, v, row);
 		info_segment(d);
@@ -247,6 +322,9 @@ static void continue_record(struct l4_dissect *d, uint8_t id, struct l4_view v,
 	uint32_t start = r->start, have = r->have, n_parts = r->n_parts;
 	uint32_t there = r->kept;
 	uint64_t work = r->work;
+	sort_parts(r->parts, n_parts);
+	f->pdu_start = start;
+	f->pdu_end = start + have;
 	p->bytes -= r->cap;
 	free(p->lent);
 	free(p->lent_parts);
@@ -272,7 +350,7 @@ static void continue_record(struct l4_dissect *d, uint8_t id, struct l4_view v,
 	if (again && d->deseg_offset == 0) {
 		/* Still incomplete: the record took the same bytes again. */
 		struct record *k = &p->r[f->stream - 1];
-		uint32_t *parts = k->parts;
+		struct part *parts = k->parts;
 		k->parts = p->lent_parts;
 		k->n_parts = n_parts;
 		p->lent_parts = parts;
@@ -361,10 +439,19 @@ void l4_tcp_payload(struct l4_dissect *d, struct l4_view v, const struct l4_tcp_
 				    TCP_A_OUT_OF_ORDER);
 	if (f && f->stream) {
 		struct record *r = &d->streams->r[f->stream - 1];
-		bool open_end = r->need == STREAM_UNTIL_FIN;
-		if (t->seq == r->start + r->have && !r->holed) {
-			continue_record(d, id, v, t, f, first_row);
+		bool open_end = r->need == STREAM_UNTIL_FIN, known = r->need < STREAM_UNTIL_FIN;
+		uint32_t off = t->seq - r->start;
+		if (t->seq == r->start + r->have && !r->holed && (!known || off < r->need)) {
+			continue_record(d, id, v, t, f, first_row, r->have);
 			return;
+		}
+		/* What comes late may fill a gap, and where the end is known there may be gaps. */
+		if (known && !r->holed && off < r->need) {
+			bool fills = off < r->have && fill_gaps(r, off, off + v.len);
+			if (fills || (off > r->have && !repeated)) {
+				continue_record(d, id, v, t, f, first_row, off);
+				return;
+			}
 		}
 		/* After a hole, what lies within the message is still no message of its own. */
 		if (!repeated && !late && l4_seq_geq(t->seq, r->start + r->have) &&
@@ -386,6 +473,11 @@ void l4_tcp_payload(struct l4_dissect *d, struct l4_view v, const struct l4_tcp_
 		if (!late)
 			release(d->streams, f);
 	} else if (repeated && !d->quoted) {
+		segment_of(d, v, first_row);
+		return;
+	} else if (late && f && !d->quoted && f->pdu_start != f->pdu_end &&
+		   l4_seq_geq(t->seq, f->pdu_start) && l4_seq_leq(t->seq + v.len, f->pdu_end)) {
+		/* of a message that was put together before */
 		segment_of(d, v, first_row);
 		return;
 	}
@@ -419,5 +511,6 @@ void l4_tcp_end(struct l4_dissect *d, const struct l4_tcp_hdr *t, struct l4_conv
 	}
 	uint8_t id = c->app != PROTO_NONE ? c->app : by_port(d);
 	if (id != PROTO_NONE)
-		continue_record(d, id, (struct l4_view){ d->out.cap->data, 0, 0 }, t, f, first_row);
+		continue_record(
+		    d, id, (struct l4_view){ d->out.cap->data, 0, 0 }, t, f, first_row, r->have);
 }
