@@ -871,7 +871,7 @@ static void dissect_llmnr(struct l4_dissect *d, struct l4_view v)
 }
 
 static const struct l4_binding dns_bindings[] = { { "udp.port", 53 }, { "tcp.port", 53 },
-	{ "udp.port", 8053 }, { "tcp.port", 8053 }, { NULL, 0 } };
+	{ NULL, 0 } };
 static const struct l4_binding mdns_bindings[] = { { "udp.port", 5353 }, { NULL, 0 } };
 static const struct l4_binding llmnr_bindings[] = { { "udp.port", 5355 }, { NULL, 0 } };
 

@@ -14,6 +14,7 @@ enum {
 	UNUSED,
 	LENGTH,
 	ORIG_LENGTH,
+	RESERVED,
 	IDENT,
 	IDENT_LE,
 	SEQ,
@@ -67,6 +68,8 @@ static const struct l4_field fields[] = {
 	[LENGTH] = ROW("icmp.length", "Length", U8, DEC, WALK),
 	[ORIG_LENGTH] =
 	    ROW("icmp.length.original_datagram", "Length of original datagram", U8, DEC, GEN),
+	/* of a solicitation, for who writes one; Wireshark does not show it */
+	[RESERVED] = ROW("icmp.reserved", "Reserved", BYTES, NONE, WALK),
 	[IDENT] = ROW("icmp.ident", "Identifier (BE)", U16, DEC_HEX, AT(32, 16), .alias = "id"),
 	[IDENT_LE] = ROW("icmp.ident_le", "Identifier (LE)", U16, DEC_HEX, WALK),
 	[SEQ] = ROW("icmp.seq", "Sequence Number (BE)", U16, DEC_HEX, AT(48, 16)),

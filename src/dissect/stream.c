@@ -379,12 +379,24 @@ static uint8_t by_port(const struct l4_dissect *d)
 	return d->by_tcp_port[a] != PROTO_NONE ? d->by_tcp_port[a] : d->by_tcp_port[b];
 }
 
+/* Ports of protocols that are not known here, but that are none of those found by their bytes. */
+static bool taken(uint16_t port)
+{
+	static const uint16_t ports[] = { 21, 22, 23, 25, 88, 102, 110, 111, 119, 139, 143, 179,
+		389, 445, 502, 515, 554, 587, 1080, 1433, 1723, 1883, 3306, 3389, 5060, 5222, 5432,
+		5672, 6667, 11211 };
+	for (size_t i = 0; i < sizeof ports / sizeof ports[0]; i++)
+		if (ports[i] == port)
+			return true;
+	return false;
+}
+
 /* A protocol by its first bytes, where no port tells. */
-static uint8_t by_look(struct l4_view v)
+static uint8_t by_look(const struct l4_dissect *d, struct l4_view v)
 {
 	if (v.cap >= 6 && v.p[0] == 0x16 && v.p[1] == 3 && v.p[2] <= 4 && v.p[5] <= 2 && v.p[5])
 		return PROTO_tls;
-	if (l4_http_looks(v.p, v.cap))
+	if (l4_http_looks(v.p, v.cap) && !taken(d->sport) && !taken(d->dport))
 		return PROTO_http;
 	return PROTO_NONE;
 }
@@ -422,7 +434,7 @@ void l4_tcp_payload(struct l4_dissect *d, struct l4_view v, const struct l4_tcp_
 	if (id == PROTO_tls && c && c->app == PROTO_NONE && l4_http_looks(v.p, v.cap))
 		c->app = id = PROTO_http;
 	if (id == PROTO_NONE && !d->quoted) {
-		id = by_look(v);
+		id = by_look(d, v);
 		if (c && id != PROTO_NONE)
 			c->app = id;
 	}
