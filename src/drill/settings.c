@@ -99,6 +99,7 @@ static const struct row rows[] = {
 	{ "hystart_detect", K_BOOL, AT(hystart), 0 },
 	{ "l4.secure_rst", K_BOOL, AT(secure_rst), 0 },
 	{ "l4.secure_syn", K_BOOL, AT(secure_syn), 0 },
+	{ "l4.paws_strict", K_BOOL, AT(paws_strict), 0 },
 	{ "l4.rst_timestamps", K_BOOL, AT(rst_timestamps), 0 },
 	{ "l4.drop_synfin", K_BOOL, AT(drop_synfin), 0 },
 	{ "l4.bsd", K_BOOL, AT(bsd_ways), 0 },
@@ -360,6 +361,7 @@ static void become_linux(struct l4_settings *s)
 	c->tolerate_missing_ts = true;
 	c->accecn_option = 2;
 	c->partial_ack_restarts = true;
+	c->paws_strict = true;
 }
 
 int l4_settings_set(struct l4_settings *s, const char *name, const char *value)

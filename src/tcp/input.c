@@ -516,7 +516,8 @@ static bool paws_fails(const struct l4_tcp *c, const struct l4_seg *s, l4_time n
 	if (!c->ts_ok || !(s->h.opts.present & L4_TCPO_TS) ||
 	    (int32_t)(s->h.opts.ts_val - c->ts_recent) >= 0 || now - c->ts_recent_time >= PAWS_IDLE)
 		return false;
-	bool late = c->rcv.ooo_n && s->len && l4_seq_geq(s->h.seq, c->rcv_nxt) &&
+	bool late = !c->ts->cfg.paws_strict && c->rcv.ooo_n && s->len &&
+		    l4_seq_geq(s->h.seq, c->rcv_nxt) &&
 		    (int32_t)(s->h.opts.ts_val - c->ts_floor) >= 0;
 	return !late;
 }
