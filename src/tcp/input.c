@@ -269,8 +269,10 @@ static void in_syn_sent(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 		l4_sndbuf_ack(c, h->ack);
 		if (c->syn_data_acked && c->delivered > 1)
 			c->delivered--; /* the SYN and its data are one segment */
-		if (c->ts->cfg.linux_ways && !c->sb.n && l4_unsent(c))
+		if (c->ts->cfg.linux_ways && !c->sb.n && l4_unsent(c)) {
 			c->last_data_in = now; /* what follows is part of a conversation */
+			c->ato = c->ts->cfg.delack_min;
+		}
 		if (c->sb.n) { /* the server took the SYN only, or part: the rest again, at once,
 				* in segments of the size that it can take (RFC 9293 3.7.1) */
 			l4_sb_resize_segments(c, c->snd_mss);

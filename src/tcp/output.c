@@ -454,7 +454,7 @@ bool l4_tcp_pull_short(struct l4_tcp *c, struct l4_seg_out *o, l4_time now)
 	c->snd_sml = c->snd_nxt = c->snd_end;
 	c->last_data_out = now;
 	if (c->last_data_in && now - c->last_data_in < c->ato && c->pingpong < 3)
-		c->pingpong++;
+		c->pingpong = c->ts->cfg.linux_ways ? 3 : (uint8_t)(c->pingpong + 1);
 	ack_sent(c, now);
 	if (c->ts->env.trace) {
 		count_out(c, o);
