@@ -38,9 +38,10 @@ L4_EXPORT int l4_device_open(struct l4_device **out, const char *spec,
 /* Opens n devices, 1 to L4_FANOUT_MAX, on one interface that share its flows: what arrives for one
  * TCP or UDP flow arrives at the same one always. For as many hosts with the same addresses, each
  * in its own thread. What is of no flow and any may wait for (ARP replies, neighbour and router
- * advertisements, ICMP errors) reaches all. tap, tun (IFF_MULTI_QUEUE) and packet (a MAC of its
- * own; PACKET_FANOUT_HASH). Each of out[] is closed by itself. As l4_device_open, and
- * L4_EUNSUPPORTED for other kinds; on failure none is open. */
+ * advertisements, ICMP errors) reaches all. tap, tun (IFF_MULTI_QUEUE), packet (a MAC of its
+ * own; PACKET_FANOUT_HASH) and xdp (the interface must have n queues: ethtool -L). Each of out[] is
+ * closed by itself. As l4_device_open, and L4_EUNSUPPORTED for other kinds; on failure none is
+ * open. */
 L4_EXPORT int l4_device_open_many(struct l4_device **out, size_t n, const char *spec,
     const struct l4_device_options *o, char *err, size_t cap);
 

@@ -84,7 +84,7 @@ static void usage(void)
 	    "      --idle-timeout T  between requests (30s)\n"
 	    "      --stall-timeout T a client must take 8 KiB in this time (30s)\n"
 	    "      --workers N       so many threads, each with its part of the connections (1);\n"
-	    "                        tap, tun or packet, with an address (-a)\n"
+	    "                        tap, tun, packet or xdp, with an address (-a)\n"
 	    "  -q, --quiet           no access log\n\n"
 	    "%s\n"
 	    "Exit: 0 ended by a signal, 2 wrong use, 3 the system failed.\n\n"

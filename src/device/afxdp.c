@@ -1,9 +1,10 @@
-/* AF_XDP: frames of one queue of an interface, taken before the kernel's stack sees them.
+/* AF_XDP: frames of a queue of an interface, taken before the kernel's stack sees them.
  *
- * A program of five instructions hands what arrives on queue 0 to the socket; the kernel receives
- * the rest. It is attached by a link, which vanishes with the process. libxdp gives the rings,
- * libbpf loads the program; without them at build time this file says so. Zero copy where the
- * driver has it, else the kernel copies; it chooses.
+ * A program of five instructions hands what arrives on a queue to the socket that stands for it in
+ * a map; the kernel receives the rest. One device takes queue 0; of many (fanout.c) each takes one,
+ * and the first loads the program. It is attached by a link, which vanishes with the last of them.
+ * libxdp gives the rings, libbpf loads the program; without them at build time this file says so.
+ * Zero copy where the driver has it, else the kernel copies; it chooses.
  *
  * Half of the memory's chunks are for receiving: they are in the fill ring, or in frames given out
  * until the next rx. The other half is for sending: free, or in the kernel's hands until its
@@ -26,7 +27,10 @@
 #ifdef L4_HAVE_XDP
 
 #include <bpf/bpf.h>
+#include <fcntl.h>
 #include <linux/bpf.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
 #include <stddef.h>
 #include <xdp/xsk.h>
 
@@ -266,12 +270,19 @@ static int load_program(struct xdp *x)
 	x->link = bpf_link_create(x->program, x->ifindex, BPF_XDP, NULL);
 	if (x->link < 0)
 		return x->link;
-	const uint32_t queue = 0;
-	const int fd = xsk_socket__fd(x->sock);
-	return bpf_map_update_elem(x->map, &queue, &fd, BPF_ANY);
+	return 0;
 }
 
-static int set_up(struct xdp *x, const char *name)
+/* The program that another queue's device has loaded; it stays until the last of them is closed. */
+static int join_program(struct xdp *x, const struct xdp *first)
+{
+	x->map = fcntl(first->map, F_DUPFD_CLOEXEC, 0);
+	x->program = fcntl(first->program, F_DUPFD_CLOEXEC, 0);
+	x->link = fcntl(first->link, F_DUPFD_CLOEXEC, 0);
+	return x->map < 0 || x->program < 0 || x->link < 0 ? -errno : 0;
+}
+
+static int set_up(struct xdp *x, const char *name, uint32_t queue, const struct xdp *first)
 {
 	const struct xsk_umem_config uc = {
 		.fill_size = RX, .comp_size = TX, .frame_size = CHUNK, .frame_headroom = 0
@@ -289,7 +300,7 @@ static int set_up(struct xdp *x, const char *name)
 	int e =
 	    xsk_umem__create(&x->umem, mem, (uint64_t)(RX + TX) * CHUNK, &x->fill, &x->done, &uc);
 	if (!e)
-		e = xsk_socket__create(&x->sock, name, 0, x->umem, &x->rx, &x->tx, &sc);
+		e = xsk_socket__create(&x->sock, name, queue, x->umem, &x->rx, &x->tx, &sc);
 	if (e)
 		return e;
 	for (uint32_t i = 0; i < TX; i++)
@@ -299,16 +310,18 @@ static int set_up(struct xdp *x, const char *name)
 	for (uint32_t i = 0; i < RX - BATCH; i++)
 		*xsk_ring_prod__fill_addr(&x->fill, at + i) = (uint64_t)(TX + i) * CHUNK;
 	xsk_ring_prod__submit(&x->fill, RX - BATCH);
-	return load_program(x);
+	e = first ? join_program(x, first) : load_program(x);
+	const int fd = xsk_socket__fd(x->sock);
+	return e ? e : bpf_map_update_elem(x->map, &queue, &fd, BPF_ANY);
 }
 
 /* The kernel gives back the queue of a process that has ended a moment after its end: one that is
  * busy is asked for again, for a second. */
-static int set_up_in_time(struct xdp *x, const char *name)
+static int set_up_in_time(struct xdp *x, const char *name, uint32_t queue, const struct xdp *first)
 {
 	const struct timespec pause = { .tv_nsec = 20 * 1000 * 1000 };
 	for (int tries = 0;; tries++) {
-		int e = set_up(x, name);
+		int e = set_up(x, name, queue, first);
 		if (e != -EBUSY || tries == 50)
 			return e;
 		take_down(x);
@@ -316,8 +329,8 @@ static int set_up_in_time(struct xdp *x, const char *name)
 	}
 }
 
-int l4_xdp_open(struct l4_device **out, const char *name, const struct l4_device_options *o,
-    char *err, size_t cap)
+int l4_xdp_open(struct l4_device **out, const char *name, uint32_t queue,
+    const struct l4_device *first, const struct l4_device_options *o, char *err, size_t cap)
 {
 	struct xdp *x = calloc(1, sizeof *x);
 	if (!x)
@@ -328,12 +341,13 @@ int l4_xdp_open(struct l4_device **out, const char *name, const struct l4_device
 	if (look(x, name, o) < 0)
 		e = l4_sys_fail(err, cap, l4_sys_code(errno),
 		    "xdp:%s: %s (ip link shows what is there)", name, strerror(errno));
-	int sys = e ? 0 : set_up_in_time(x, name);
+	int sys = e ? 0 : set_up_in_time(x, name, queue, (const struct xdp *)first);
 	if (sys)
-		e = l4_sys_fail(err, cap, l4_sys_code(-sys), "xdp:%s: %s%s", name, strerror(-sys),
+		e = l4_sys_fail(err, cap, l4_sys_code(-sys), "xdp:%s: queue %u: %s%s", name,
+		    (unsigned)queue, strerror(-sys),
 		    sys == -EPERM
 			? "; AF_XDP needs CAP_NET_RAW, CAP_NET_ADMIN and CAP_BPF: run as root"
-		    : sys == -EBUSY      ? "; another program has its queue 0"
+		    : sys == -EBUSY      ? "; another program has it"
 		    : sys == -EOPNOTSUPP ? "; the driver has no AF_XDP: use packet:"
 					 : "");
 	if (e < 0) {
@@ -344,16 +358,38 @@ int l4_xdp_open(struct l4_device **out, const char *name, const struct l4_device
 	return 0;
 }
 
+int l4_xdp_queues(const char *name)
+{
+	struct ethtool_channels c = { .cmd = ETHTOOL_GCHANNELS };
+	struct ifreq r = { 0 };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), n = 0;
+	snprintf(r.ifr_name, sizeof r.ifr_name, "%s", name);
+	r.ifr_data = (void *)&c;
+	if (fd >= 0 && ioctl(fd, SIOCETHTOOL, &r) == 0)
+		n = (int)(c.combined_count + c.rx_count);
+	if (fd >= 0)
+		close(fd);
+	return n;
+}
+
 #else
 
-int l4_xdp_open(struct l4_device **out, const char *name, const struct l4_device_options *o,
-    char *err, size_t cap)
+int l4_xdp_open(struct l4_device **out, const char *name, uint32_t queue,
+    const struct l4_device *first, const struct l4_device_options *o, char *err, size_t cap)
 {
 	(void)out;
+	(void)queue;
+	(void)first;
 	(void)o;
 	return l4_sys_fail(err, cap, L4_EUNSUPPORTED,
 	    "device 'xdp:%s': AF_XDP is not built in (libxdp was missing); use packet:%s", name,
 	    name);
+}
+
+int l4_xdp_queues(const char *name)
+{
+	(void)name;
+	return 0;
 }
 
 #endif

@@ -1,8 +1,9 @@
 /* One interface split by flow: a device for each of several threads.
  *
  * The kernel deals frames out by a hash of their flow: to the queues of a TUN or TAP interface with
- * IFF_MULTI_QUEUE, to the packet sockets of a group with PACKET_FANOUT_HASH. So hosts with one
- * address share nothing, and each sees all of its connections.
+ * IFF_MULTI_QUEUE, to the packet sockets of a group with PACKET_FANOUT_HASH; with AF_XDP the
+ * interface itself does, to its queues. So hosts with one address share nothing, and each sees all
+ * of its connections.
  *
  * Some frames are of no flow, or of one that the hash does not see: who has an address (replies of
  * ARP, neighbour and router advertisements), and ICMP errors, whose flow is the quoted one. They
@@ -233,7 +234,12 @@ static int open_one(struct group *g, struct l4_device **out, const char *spec,
 	m->poll = epoll_create1(EPOLL_CLOEXEC);
 	m->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	g->open++;
-	int e = l4_device_open(&m->inner, spec, o, err, cap);
+	int e;
+	if (!strncmp(spec, "xdp:", 4))
+		e = l4_xdp_open(&m->inner, spec + 4, (uint32_t)g->n,
+		    g->n ? g->member[0]->inner : NULL, o, err, cap);
+	else
+		e = l4_device_open(&m->inner, spec, o, err, cap);
 	if (!e && !strncmp(spec, "packet:", 7) && l4_packet_fanout(m->inner, id) < 0)
 		e = l4_sys_fail(
 		    err, cap, l4_sys_code(errno), "%s: fan-out: %s", spec, strerror(errno));
@@ -264,9 +270,17 @@ int l4_device_open_many(struct l4_device **out, size_t n, const char *spec,
 		err[0] = 0;
 	if (!n || n > L4_FANOUT_MAX)
 		return l4_sys_fail(err, cap, L4_EINVAL, "%s: 1 to %d devices", spec, L4_FANOUT_MAX);
-	if (strncmp(spec, "tap:", 4) && strncmp(spec, "tun:", 4) && strncmp(spec, "packet:", 7))
+	bool xdp = !strncmp(spec, "xdp:", 4);
+	if (!xdp && strncmp(spec, "tap:", 4) && strncmp(spec, "tun:", 4) &&
+	    strncmp(spec, "packet:", 7))
 		return l4_sys_fail(err, cap, L4_EUNSUPPORTED,
-		    "device '%s': only tap, tun and packet are split by flow", spec);
+		    "device '%s': only tap, tun, packet and xdp are split by flow", spec);
+	int queues = xdp ? l4_xdp_queues(spec + 4) : 0;
+	if (queues && (size_t)queues != n)
+		return l4_sys_fail(err, cap, L4_EINVAL,
+		    "%s receives by %d queues, and each of %zu devices needs one: "
+		    "ethtool -L %s combined %zu (veth: rx %zu tx %zu)",
+		    spec, queues, n, spec + 4, n, n, n);
 	if (o)
 		with = *o;
 	with.queues = (uint16_t)n;

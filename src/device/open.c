@@ -97,7 +97,7 @@ int l4_device_open(struct l4_device **out, const char *spec, const struct l4_dev
 	if (n == 6 && !strncmp(spec, "packet", 6))
 		return l4_packet_open(out, name, o, err, cap);
 	if (n == 3 && !strncmp(spec, "xdp", 3))
-		return l4_xdp_open(out, name, o, err, cap);
+		return l4_xdp_open(out, name, 0, NULL, o, err, cap);
 	return l4_sys_fail(err, cap, L4_EINVAL,
 	    "device '%s': unknown kind '%.*s'; want tap, tun, packet or xdp", spec, (int)n, spec);
 }

@@ -15,8 +15,12 @@ int l4_sys_code(int errnum);
 
 int l4_tuntap_open(struct l4_device **out, bool tap, const char *name,
     const struct l4_device_options *o, char *err, size_t cap);
-int l4_xdp_open(struct l4_device **out, const char *name, const struct l4_device_options *o,
-    char *err, size_t cap);
+/* One queue of an interface. first: the device of another queue, whose program it joins; NULL:
+ * loads one. */
+int l4_xdp_open(struct l4_device **out, const char *name, uint32_t queue,
+    const struct l4_device *first, const struct l4_device_options *o, char *err, size_t cap);
+/* How many queues an interface receives by; 0: it does not say. */
+int l4_xdp_queues(const char *name);
 int l4_packet_open(struct l4_device **out, const char *name, const struct l4_device_options *o,
     char *err, size_t cap);
 

@@ -28,7 +28,7 @@ class Wire:
     """kernel: the command prefix that runs a program at the kernel's end; options: for l4; l4: the
     prefix that l4 runs under."""
 
-    def __init__(self, kind):
+    def __init__(self, kind, queues=0):
         addrs = [f"{KERNEL4}/24", f"{KERNEL6}/64"]
         self.kind = kind
         if kind in ("tap", "tun"):
@@ -41,9 +41,9 @@ class Wire:
             self.own4, self.own6 = OWN4, OWN6
         else:
             lab.ns(PEER)
-            lab.veth(None, "l4w", PEER, "l4p", [f"{OWN4}/24", f"{OWN6}/64"], addrs)
+            lab.veth(None, "l4w", PEER, "l4p", [f"{OWN4}/24", f"{OWN6}/64"], addrs, queues)
             self.kernel = lab.inside(PEER)
-            self.options = ["-d", "packet:l4w"]
+            self.options = ["-d", "xdp:l4w" if kind == "xdp" else "packet:l4w"]
             self.own4, self.own6 = OWN4, OWN6
             if kind == "shared":
                 self.options += ["--shared"]

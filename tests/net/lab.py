@@ -56,9 +56,11 @@ def ns(name):
     return name
 
 
-def veth(a_ns, a, b_ns, b, a_addrs=(), b_addrs=()):
-    """A pair of interfaces, up, one in each namespace (None: the test's own)."""
-    ip("link", "add", a, "type", "veth", "peer", "name", b)
+def veth(a_ns, a, b_ns, b, a_addrs=(), b_addrs=(), queues=0):
+    """A pair of interfaces, up, one in each namespace (None: the test's own). queues: each way; 0: the
+    system's default."""
+    q = ["numrxqueues", str(queues), "numtxqueues", str(queues)] if queues else []
+    ip("link", "add", a, *q, "type", "veth", "peer", "name", b, *q)
     for n, i, addrs in ((a_ns, a, a_addrs), (b_ns, b, b_addrs)):
         if n:
             ip("link", "set", i, "netns", n)
