@@ -294,7 +294,7 @@ int main(int argc, char **argv)
 		move(0);
 		move(1);
 		now = now_s();
-		if (now - looked >= 0.001) { /* each reads the clock again: once a round is enough */
+		if (now - looked >= 0.001) { /* each look reads the clock again */
 			looked = now;
 			st[0].check_timeouts();
 			st[1].check_timeouts();

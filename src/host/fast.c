@@ -20,6 +20,7 @@
 #define PIECES_MAX 8u
 #define NOP_NOP_TS 0x0101080au
 #define LEN_MAX    65535u
+#define LAND_LEAST 128u
 
 static uint64_t load64(const uint8_t *p)
 {
@@ -234,7 +235,10 @@ static void count(struct l4_host *h, const struct l4_frame *f)
 /* Posted memory for the payload of a segment that begins a run (l4_tcp_stack_landing). */
 static void find_landing(struct l4_gro_slot *g, const struct l4_tcp *c, const struct plain *k)
 {
-	g->land = k->len ? l4_tcp_stack_landing(c, l4_get_u32(k->tcp + 4), &g->land_room) : NULL;
+	/* a short payload is copied as fast as it is asked where to */
+	g->land = k->len > LAND_LEAST
+		      ? l4_tcp_stack_landing(c, l4_get_u32(k->tcp + 4), &g->land_room)
+		      : NULL;
 	if (g->land && k->len > g->land_room)
 		g->land = NULL;
 }

@@ -416,7 +416,8 @@ static uint32_t split_max(const struct l4_tcp *c, uint32_t extra, uint32_t max)
 }
 
 /* The short way out: the usual small write. All that waits leaves as one short segment, nothing is
- * in flight, nothing is odd. What it does is what pull_new does then, and nothing is left to be sent. */
+ * in flight, nothing is odd. What it does is what pull_new does then, and nothing is left to be
+ * sent. */
 bool l4_tcp_pull_short(struct l4_tcp *c, struct l4_seg_out *o, l4_time now)
 {
 	struct l4_scoreboard *sb = &c->sb;
