@@ -51,11 +51,9 @@ int l4_events_reserve(struct l4_host *h, l4_ep ep)
 	return rc < 0 ? rc : grow_ring(h, q->marks[0].cap + q->marks[1].cap);
 }
 
-void l4_events_push(void *host, l4_ep ep)
+static L4_WITHIN void push(struct l4_host *h, l4_ep ep, unsigned kind)
 {
-	struct l4_host *h = host;
 	struct l4_event_queue *q = &h->ev;
-	unsigned kind = kind_of(ep);
 	uint32_t index = (uint32_t)ep, gen = (uint32_t)(ep >> 32) & 0xffffff;
 	/* An endpoint that the user does not hold yet (not accepted) has no place reserved. */
 	if (index >= q->marks[kind].cap && l4_events_reserve(h, ep) < 0)
@@ -66,6 +64,16 @@ void l4_events_push(void *host, l4_ep ep)
 		return;
 	uint32_t at = q->head + q->n++;
 	q->ring[at < q->cap ? at : at - q->cap] = (uint64_t)kind << 32 | index;
+}
+
+void l4_events_push_tcp(void *host, l4_ep ep)
+{
+	push(host, ep, 0);
+}
+
+void l4_events_push_udp(void *host, l4_ep ep)
+{
+	push(host, ep, 1);
 }
 
 static bool pop(struct l4_host *h, l4_ep *ep)

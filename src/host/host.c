@@ -80,11 +80,6 @@ static void address_gone(void *ctx, const struct l4_addr *a, l4_time now)
 	l4_tcp_stack_address_gone(h->tcp, a, now);
 }
 
-static void udp_event(void *ctx, l4_ep ep)
-{
-	l4_events_push(ctx, ep);
-}
-
 /* ---- Life ----------------------------------------------------------------------------------- */
 
 static int new_udp(struct l4_host *h)
@@ -94,7 +89,7 @@ static int new_udp(struct l4_host *h)
 		.mem = &h->mem,
 		.rng = &h->rng,
 		.c = &h->c,
-		.event = udp_event,
+		.event = l4_events_push_udp,
 		.max = h->conf.limits.udp,
 		/* Of the budget for buffered bytes UDP may use a quarter, TCP the rest. */
 		.max_bytes = h->conf.limits.buffer_bytes / 4,

@@ -32,7 +32,9 @@ struct l4_event_queue {
 };
 
 int l4_events_reserve(struct l4_host *h, l4_ep ep);
-void l4_events_push(void *host, l4_ep ep); /* as struct l4_tcp_env wants it */
+/* As the stacks want them. */
+void l4_events_push_tcp(void *host, l4_ep ep);
+void l4_events_push_udp(void *host, l4_ep ep);
 void l4_events_fini(struct l4_host *h);
 
 /* ---- GRO ------------------------------------------------------------------------------------ */

@@ -174,7 +174,7 @@ void l4_host_fill_tcp_env(struct l4_host *h, struct l4_tcp_env *env)
 		.set_pmtu = set_pmtu,
 		.reply = l4_tx_reply,
 		.is_local = is_local,
-		.event = l4_events_push,
+		.event = l4_events_push_tcp,
 		.kick = env_kick,
 		.random = env_random,
 		.trace = h->conf.trace.event ? env_trace : NULL };

@@ -49,7 +49,8 @@ void l4_tcp_ack_now(struct l4_tcp *c, unsigned why)
 }
 
 /* What every segment of an established connection carries: ports, ACK, window, options. */
-static void fill(struct l4_tcp *c, struct l4_seg_out *o, uint32_t seq, uint16_t flags, l4_time now)
+static L4_WITHIN void fill_in(
+    struct l4_tcp *c, struct l4_seg_out *o, uint32_t seq, uint16_t flags, l4_time now)
 {
 	o->src = c->h.local;
 	o->dst = c->h.remote;
@@ -86,6 +87,11 @@ static void fill(struct l4_tcp *c, struct l4_seg_out *o, uint32_t seq, uint16_t 
 		o->h.flags |= L4_TCPF_URG;
 		o->h.urg = (uint16_t)(up < 65535 ? up : 65535);
 	}
+}
+
+static void fill(struct l4_tcp *c, struct l4_seg_out *o, uint32_t seq, uint16_t flags, l4_time now)
+{
+	fill_in(c, o, seq, flags, now);
 }
 
 static int sack_room(const struct l4_tcp *c)
@@ -431,7 +437,7 @@ bool l4_tcp_pull_short(struct l4_tcp *c, struct l4_seg_out *o, l4_time now)
 		return false;
 	l4_recovery_idle_restart(c, now);
 	c->flight_seq = c->snd_nxt;
-	fill(c, o, c->snd_nxt, L4_TCPF_PSH, now);
+	fill_in(c, o, c->snd_nxt, L4_TCPF_PSH, now);
 	o->chunk[0] = s->chunk;
 	o->pieces[0] = (struct l4_piece){ s->data, len };
 	o->n_pieces = 1;

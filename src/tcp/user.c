@@ -341,7 +341,7 @@ static int send_error(struct l4_tcp *c)
 	return L4_EPIPE;
 }
 
-static void after_send(struct l4_tcp *c, int flags, l4_time now)
+static L4_WITHIN void after_send(struct l4_tcp *c, int flags, l4_time now)
 {
 	if (c->held_by == L4_HELD_IDLE) /* nothing was queued before */
 		c->progress_time = 0;
