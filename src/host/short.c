@@ -27,6 +27,17 @@ static uint16_t as_read(uint32_t sum)
 	return l4_get_u16(b);
 }
 
+/* Two words at once, as they are read when they are summed: a load that spans two stores waits
+ * until both have left the processor. */
+static void put_two(uint8_t *b, uint32_t first, uint32_t second)
+{
+	uint64_t v = (uint64_t)first << 32 | second;
+	uint8_t p[8] = { (uint8_t)(v >> 56), (uint8_t)(v >> 48), (uint8_t)(v >> 40),
+		(uint8_t)(v >> 32), (uint8_t)(v >> 24), (uint8_t)(v >> 16), (uint8_t)(v >> 8),
+		(uint8_t)v };
+	memcpy(b, p, 8);
+}
+
 static uint64_t emit_ip(
     const struct l4_host *h, const struct l4_seg_out *o, uint8_t *b, uint32_t len)
 {
@@ -36,11 +47,9 @@ static uint64_t emit_ip(
 		l4_get_u32(o->src.addr.b + 12), l4_get_u32(o->dst.addr.b + 12) };
 	uint64_t addrs = (uint64_t)word[3] + word[4];
 	uint16_t sum = fold(addrs + word[0] + word[1] + word[2]);
-	l4_put_u32(b, word[0]);
-	l4_put_u32(b + 4, word[1]);
+	put_two(b, word[0], word[1]);
 	l4_put_u32(b + 8, word[2] | (uint16_t)~sum);
-	l4_put_u32(b + 12, word[3]);
-	l4_put_u32(b + 16, word[4]);
+	put_two(b + 12, word[3], word[4]);
 	return addrs;
 }
 
@@ -65,15 +74,12 @@ bool l4_tx_short(struct l4_host *h, const struct l4_if *ifp, struct l4_tx_frame 
 	uint32_t ports = (uint32_t)th->sport << 16 | th->dport;
 	uint32_t ctl = (hdr / 4 << 12 | (th->flags & 0x1ffu)) << 16 | th->wnd;
 	sum += (uint64_t)L4_PROTO_TCP + hdr + o->len + ports + th->seq + th->ack + ctl + th->urg;
-	l4_put_u32(b, ports);
-	l4_put_u32(b + 4, th->seq);
-	l4_put_u32(b + 8, th->ack);
-	l4_put_u32(b + 12, ctl);
+	put_two(b, ports, th->seq);
+	put_two(b + 8, th->ack, ctl);
 	if (present) {
 		sum += (uint64_t)NOP_NOP_TS + th->opts.ts_val + th->opts.ts_ecr;
 		l4_put_u32(b + 20, NOP_NOP_TS);
-		l4_put_u32(b + 24, th->opts.ts_val);
-		l4_put_u32(b + 28, th->opts.ts_ecr);
+		put_two(b + 24, th->opts.ts_val, th->opts.ts_ecr);
 	}
 	t->pieces[0] = (struct l4_piece){ t->head, link + L4_IP4_HDR_LEN + hdr };
 	if (o->len) {
