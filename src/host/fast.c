@@ -148,8 +148,11 @@ static bool sums_right(
 	uint64_t s = addrs + load32(tail) + words(t) + words(t + 8) + load32(t + 16);
 	if (k->ts)
 		s += load32(t + 20) + words(t + 24);
-	if (k->n == 1 && !to)
-		return is_right(s + l4_csum_partial(k->piece[0].data, k->len, 0));
+	if (k->n == 1) {
+		const struct l4_piece *p = &k->piece[0];
+		return is_right(s + (to ? l4_csum_copy(to, p->data, k->len, 0)
+					: l4_csum_partial(p->data, k->len, 0)));
+	}
 	uint32_t done = 0;
 	for (uint32_t i = 0; i < k->n; i++) {
 		const struct l4_piece *p = &k->piece[i];
@@ -161,10 +164,18 @@ static bool sums_right(
 	return is_right(s);
 }
 
-static void add_pieces(struct l4_gro_slot *g, const struct plain *k)
+/* Pieces that touch in memory, as a link within one process may hand them over, become one. */
+static inline void add_pieces(struct l4_gro_slot *g, const struct plain *k)
 {
-	for (uint32_t i = 0; i < k->n; i++)
-		g->pieces[g->seg.n_pieces++] = k->piece[i];
+	struct l4_piece *last = g->seg.n_pieces ? &g->pieces[g->seg.n_pieces - 1] : NULL;
+	for (uint32_t i = 0; i < k->n; i++) {
+		if (last && (const uint8_t *)last->data + last->len == k->piece[i].data) {
+			last->len += k->piece[i].len;
+			continue;
+		}
+		last = &g->pieces[g->seg.n_pieces++];
+		*last = k->piece[i];
+	}
 }
 
 /* The segment for the stack. Options that are not there are left as they are: opts.present tells.
