@@ -6,6 +6,7 @@
  * tests/paths/count does so and compares with limits.
  *   out, in        one segment of 1460 bytes pulled from the sender; taken by the receiver
  *   out32, in32    the same in batches of 32
+ *   post32         the same as in32, into memory that was posted: with the copy to the user
  *   ack            a pure ACK taken by the sender
  *   rr             64 bytes there and back with all user calls
  *   flat1k flat64k the same over 96 connections in turn (more than the short way in knows), beside
@@ -170,7 +171,7 @@ static void warm(l4_ep a, l4_ep b)
 	events(1);
 }
 
-static void bulk(l4_ep a, l4_ep b, size_t batch)
+static void bulk(l4_ep a, l4_ep b, size_t batch, bool post)
 {
 	size_t want = batch * MSS;
 	need(l4_tcp_send(host[0], a, data, want, 0, now) == (int64_t)want, "send");
@@ -178,8 +179,13 @@ static void bulk(l4_ep a, l4_ep b, size_t batch)
 	need(n == batch, "frames");
 	carry(n);
 	tick();
+	memset(sink, 0, sizeof sink);
+	if (post)
+		need(l4_tcp_recv_post(host[1], b, sink, sizeof sink, now) == 0, "post");
 	mark_in(n);
-	need(l4_tcp_recv(host[1], b, sink, sizeof sink, 0, now) == (int64_t)want, "recv");
+	need((post ? l4_tcp_recv_take(host[1], b, now)
+		   : l4_tcp_recv(host[1], b, sink, sizeof sink, 0, now)) == (int64_t)want,
+	    "recv");
 	need(memcmp(sink, data, want) == 0, "bytes");
 	events(1);
 	tick();
@@ -297,7 +303,8 @@ int main(int argc, char **argv)
 	int n = argc > 2 ? atoi(argv[2]) : 0;
 	l4_ep a = 0, b = 0, l = 0;
 	bool flat = !strncmp(path, "flat", 4), rr = !strcmp(path, "rr"),
-	     conn = !strcmp(path, "connect"), many = strstr(path, "32") != NULL;
+	     conn = !strcmp(path, "connect"), many = strstr(path, "32") != NULL,
+	     post = !strcmp(path, "post32");
 	need(n > 0, "usage: paths PATH N");
 	make_hosts();
 	for (size_t i = 0; i < sizeof data; i++)
@@ -318,7 +325,7 @@ int main(int argc, char **argv)
 		else if (conn)
 			mark_connect(l);
 		else
-			bulk(a, b, many ? BATCH : 1);
+			bulk(a, b, many ? BATCH : 1, post);
 		tick();
 	}
 	for (int i = 0; i < 2; i++) {
