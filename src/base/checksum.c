@@ -109,12 +109,12 @@ static uint32_t bulk(uint8_t *dst, const uint8_t *src, size_t len, uint32_t s)
 {
 #if defined(__x86_64__)
 	if (!dst && __builtin_cpu_supports("avx512bw") && len <= L4_CSUM_BULK_MAX)
-		return reduce(reduce(l4_csum_avx512(src, len)) + (uint64_t)s);
+		return reduce(l4_csum_avx512(src, len) + s); /* below 2^63 + 2^32 */
 	if (__builtin_cpu_supports("avx2") && len <= L4_CSUM_BULK_MAX) {
-		size_t even = len & ~(size_t)1;
-		uint64_t sum = reduce(l4_csum_avx2(dst, src, even)) + (uint64_t)s;
-		return len == even ? reduce(sum)
-				   : scalar(dst ? dst + even : dst, src + even, 1, sum);
+		if (len % 2 == 0)
+			return reduce(l4_csum_avx2(dst, src, len) + s);
+		uint64_t sum = reduce(l4_csum_avx2(dst, src, len - 1)) + (uint64_t)s;
+		return scalar(dst ? dst + len - 1 : dst, src + len - 1, 1, sum);
 	}
 #endif
 	return in_blocks(dst, src, len, s);

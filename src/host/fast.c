@@ -47,35 +47,32 @@ struct plain {
 	struct l4_piece piece[PIECES_MAX];
 };
 
+/* The first eight bytes of a plain IPv4 header: version and length; no fragment (DF may be set). */
+static const uint8_t ip_is[8] = { 0x45 }, ip_mask[8] = { 0xff, 0, 0, 0, 0, 0, 0xbf, 0xff };
+
 /* The link header is ours; the IPv4 and TCP headers have nothing special and lie in one run. */
 static bool is_plain(const struct l4_if *ifp, const struct l4_frame *f, struct plain *k)
 {
 	const uint8_t *p = f->pieces[0].data;
 	size_t near = f->pieces[0].len;
-	uint32_t link = 0;
-	if (near > f->len)
-		near = f->len;
-	if (ifp->eth) {
-		link = L4_ETH_HDR_LEN;
-		if (near < link + 40 || memcmp(p, ifp->mac.b, 6) != 0 || (p[6] & 1) || p[12] != 8 ||
-		    p[13] != 0)
-			return false;
-		p += link;
-	} else if (near < 40) {
+	uint32_t link = ifp->eth ? L4_ETH_HDR_LEN : 0;
+	if (near < link + 40 || f->len < link + 40)
 		return false;
-	}
+	if (ifp->eth && (memcmp(p, ifp->mac.b, 6) != 0 || (p[6] & 1) || p[12] != 8 || p[13] != 0))
+		return false;
+	p += link;
 	uint32_t total = l4_get_u16(p + 2);
-	/* version and header length; no fragment (DF may be set); TCP */
-	if (p[0] != 0x45 || (p[6] & 0xbf) || p[7] || p[9] != L4_PROTO_TCP || total > f->len - link)
+	if ((load64(p) & load64(ip_mask)) != load64(ip_is) || p[9] != L4_PROTO_TCP ||
+	    total > f->len - link)
 		return false;
 	if (f->off.gso_type == L4_GSO_NONE ? total > ifp->mtu : f->off.gso_type != L4_GSO_TCPV4)
 		return false;
 	const uint8_t *t = p + L4_IP4_HDR_LEN;
-	k->tcp_len = 4u * (t[12] >> 4);
-	k->ts = k->tcp_len == 32;
-	if ((t[12] & 0x0f) || (t[13] & ~(unsigned)L4_TCPF_PSH) != L4_TCPF_ACK ||
-	    (k->tcp_len != 20 && !k->ts) || total < L4_IP4_HDR_LEN + k->tcp_len ||
-	    near < link + L4_IP4_HDR_LEN + k->tcp_len)
+	k->ts = t[12] == 0x80; /* header lengths 20 and 32 */
+	if ((!k->ts && t[12] != 0x50) || (t[13] & ~(unsigned)L4_TCPF_PSH) != L4_TCPF_ACK)
+		return false;
+	k->tcp_len = k->ts ? 32 : 20;
+	if (total < L4_IP4_HDR_LEN + k->tcp_len || near < link + L4_IP4_HDR_LEN + k->tcp_len)
 		return false;
 	if (k->ts && l4_get_u32(t + 20) != NOP_NOP_TS)
 		return false;
@@ -211,18 +208,23 @@ static void fill(struct l4_seg *s, const struct l4_tcp_flow *w, const struct pla
 	s->flow_gen = 0; /* noted already */
 }
 
+/* Of a TCP header what is the same from one segment of a run to the next: ACK, header length, flags
+ * but PSH, window. */
+static uint64_t kind(const uint8_t *t)
+{
+	static const uint8_t mask[8] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff & ~L4_TCPF_PSH, 0xff,
+		0xff };
+	return load64(t + 8) & load64(mask);
+}
+
 /* Whether the frame goes on where the slot's segment ends, and differs in nothing else. */
 static bool goes_on(const struct l4_gro_slot *g, const struct plain *k)
 {
-	const struct l4_tcp_hdr *h = &g->seg.h;
 	const uint8_t *ip = k->tcp - L4_IP4_HDR_LEN, *t = k->tcp;
-	return !g->ends && l4_get_u32(t + 4) == g->next_seq && l4_get_u32(t + 8) == h->ack &&
-	       l4_get_u16(t + 14) == h->wnd && ip[1] == g->seg.tos && ip[8] == g->seg.ttl &&
-	       !((t[13] ^ h->flags) & ~(unsigned)L4_TCPF_PSH) && k->len <= g->seg_len &&
+	return !g->ends && l4_get_u32(t + 4) == g->next_seq && kind(t) == g->kind &&
+	       ip[1] == g->seg.tos && ip[8] == g->seg.ttl && k->len <= g->seg_len &&
 	       g->seg.len + k->len <= LEN_MAX && g->seg.n_pieces + k->n <= L4_GRO_PIECES &&
-	       h->opts.present == (k->ts ? L4_TCPO_TS : 0u) &&
-	       (!k->ts ||
-		   (l4_get_u32(t + 24) == h->opts.ts_val && l4_get_u32(t + 28) == h->opts.ts_ecr));
+	       (!k->ts || load64(t + 24) == g->ts);
 }
 
 static uint16_t segments(const struct l4_frame *f, uint32_t len)
@@ -322,6 +324,8 @@ bool l4_rx_fast(struct l4_host *h, struct l4_if *ifp, const struct l4_frame *f, 
 	g->seg.n_segs = segments(f, k.len);
 	g->c = w->c;
 	g->flow = w;
+	g->kind = kind(k.tcp);
+	g->ts = k.ts ? load64(k.tcp + 24) : 0;
 	g->next_seq = g->seg.h.seq + k.len;
 	g->seg_len = k.len;
 	g->ends = g->seg.n_segs > 1;

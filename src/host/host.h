@@ -49,6 +49,7 @@ struct l4_gro_slot {
 	bool ends;                      /* nothing may be joined any more */
 	uint32_t next_seq;
 	uint32_t seg_len;   /* payload of the first: later ones must not be longer */
+	uint64_t kind, ts;  /* of a segment that came the short way, as loaded (fast.c) */
 	uint8_t *land;      /* where the next payload may be copied while it is summed … */
 	uint32_t land_room; /* … and how many bytes fit; when seg.landed, or NULL */
 	struct l4_seg seg;
