@@ -7,6 +7,7 @@
  * checksums, so that the work a frame is little more than its payload's sum. */
 #include "host/host.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/csum.h"
@@ -101,8 +102,8 @@ static bool begin(struct l4_host *h, const struct l4_if *ifp, const struct l4_se
 }
 
 /* Lengths, identification and the IPv4 header's checksum, for len bytes of payload. */
-static void finish_ip(struct l4_host *h, const struct l4_seg_out *o, const struct tmpl *t,
-    uint8_t *ip, uint32_t len, uint32_t i)
+__attribute__((always_inline)) static inline void finish_ip(struct l4_host *h,
+    const struct l4_seg_out *o, const struct tmpl *t, uint8_t *ip, uint32_t len, uint32_t i)
 {
 	if (!t->ip4) {
 		l4_put_u16(ip + 4, (uint16_t)(t->tcp_len + len));
@@ -227,6 +228,15 @@ static void part(struct l4_host *h, const struct l4_if *ifp, struct l4_tx_frame 
 	t->f.off.csum_offset = 16;
 }
 
+/* n bytes of headers at least; a length that is known is a few moves. */
+static void copy_head(uint8_t *to, const uint8_t *from, uint32_t n)
+{
+	static_assert(L4_FRAME_HEAD >= 64, "room for the usual headers and a little more");
+	memcpy(to, from, 64);
+	if (n > 64)
+		memcpy(to + 64, from + 64, n - 64);
+}
+
 size_t l4_tx_build(struct l4_host *h, const struct l4_if *ifp, struct l4_tx_frame *t, size_t n,
     const struct l4_seg_out *o, const struct l4_mac *to)
 {
@@ -242,7 +252,7 @@ size_t l4_tx_build(struct l4_host *h, const struct l4_if *ifp, struct l4_tx_fram
 	do {
 		uint32_t len = o->len - off < size ? o->len - off : size;
 		if (i)
-			memcpy(t[i].head, t[0].head, m.link + m.ip_len + m.tcp_len);
+			copy_head(t[i].head, t[0].head, m.link + m.ip_len + m.tcp_len);
 		if (i && off + len == o->len) /* the first frame's were taken away */
 			t[i].head[m.link + m.ip_len + 13] = (uint8_t)o->h.flags;
 		part(h, ifp, &t[i], o, &m, &c, off, len, i);
