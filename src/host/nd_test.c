@@ -598,7 +598,7 @@ static void slaac_retries_after_conflict(void **state)
 	tn_free(&t);
 }
 
-/* ND-09: redirects of both versions change nothing (they are never enabled). */
+/* ND-09: redirects of both versions change nothing unless they are enabled. */
 static void nd_09_redirects(void **state)
 {
 	struct tn t;
@@ -623,6 +623,120 @@ static void nd_09_redirects(void **state)
 	assert_int_equal(t.h->ip.n_routes, routes);
 	assert_int_equal(t.h->ip.gen, gen);
 	assert_int_equal(t.n_out, 0);
+	tn_free(&t);
+}
+
+static void expect_hop(struct tn *t, const char *dst, const char *next)
+{
+	struct l4_hop hop;
+	struct l4_addr d = ad(dst), n = ad(next);
+	assert_int_equal(l4_ip_route(&t->h->ip, NULL, &d, 0, &hop, t->now), 0);
+	if (!l4_addr_eq(&hop.next, &n))
+		fail_msg("%s does not go by %s", dst, next);
+}
+
+static void with_routers(struct tn *t, bool redirects)
+{
+	struct l4_host_config hc;
+	struct l4_iface_config ic;
+	l4_host_config_init(&hc);
+	hc.icmp_redirects = redirects;
+	tn_iface(&ic, &tn_mac_a);
+	tn_new_with(t, &hc, &ic);
+	struct l4_prefix p4 = px("192.0.2.1/24"), p6 = px("2001:db8::1/64");
+	struct l4_prefix all4 = px("0.0.0.0/0"), all6 = px("::/0");
+	struct l4_addr r4 = ad("192.0.2.254"), r6 = ad("fe80::2");
+	assert_int_equal(l4_host_add_address(t->h, 1, &p4, t->now), 0);
+	assert_int_equal(l4_host_add_address(t->h, 1, &p6, t->now), 0);
+	tn_settle(t);
+	assert_int_equal(l4_host_add_route(t->h, &all4, &r4, 1, 0), 0);
+	assert_int_equal(l4_host_add_route(t->h, &all6, &r6, 1, 0), 0);
+}
+
+static void redirect4(
+    struct tn *t, const char *from, const char *src, const char *target, uint8_t code)
+{
+	uint8_t quote[28] = { 0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0, 0, 0, 0, 0, 0, 8, 8, 8, 8, 0,
+		9, 0, 9, 0, 8, 0, 0 };
+	struct l4_addr s = ad(src), to = ad(target);
+	memcpy(quote + 12, s.b + 12, 4);
+	tf_icmp(&f, &(struct tf_opt){ .src = from }, L4_ICMP_REDIRECT, code, l4_get_u32(to.b + 12),
+	    quote, sizeof(quote));
+	tn_rxf(t, &f);
+}
+
+static void redirect6(
+    struct tn *t, const char *from, const char *dst, const char *target, uint8_t ttl)
+{
+	struct l4_ndp_msg m = { .type = L4_ICMP6_REDIRECT };
+	m.target = ad(target);
+	m.dst = ad(dst);
+	tf_ndp(&(struct tf_opt){ .src = from, .ttl = ttl }, &m);
+	tn_rxf(t, &f);
+}
+
+/* ND-09: where redirects are followed, only the present first hop of the destination is believed,
+ * about a packet of ours, and only when it names a neighbour; for ten minutes, for that one host.
+ * Proves: IP-053 IP-054 IP-097 4861-8.3a */
+static void nd_09_redirects_when_enabled(void **state)
+{
+	struct tn t;
+	(void)state;
+	for (int on = 0; on < 2; on++) {
+		with_routers(&t, on);
+		redirect4(&t, "192.0.2.9", "192.0.2.1", "192.0.2.66", 1);   /* not the first hop */
+		redirect4(&t, "192.0.2.254", "192.0.2.7", "192.0.2.66", 1); /* not our packet */
+		redirect4(&t, "192.0.2.254", "192.0.2.1", "198.51.100.1", 1); /* no neighbour */
+		redirect4(&t, "192.0.2.254", "192.0.2.1", "192.0.2.1", 1);    /* ourselves */
+		redirect4(&t, "192.0.2.254", "192.0.2.1", "192.0.2.255", 1);  /* all of them */
+		redirect4(&t, "192.0.2.254", "192.0.2.1", "192.0.2.66", 4);   /* no such code */
+		expect_hop(&t, "8.8.8.8", "192.0.2.254");
+		const char *far = "2001:db8:5::1";
+		redirect6(&t, "fe80::9", far, "fe80::66", 255);     /* not the first hop */
+		redirect6(&t, "2001:db8::2", far, "fe80::66", 255); /* not link-local */
+		redirect6(&t, "fe80::2", far, "2001:db8::66", 255); /* no router's address */
+		redirect6(&t, "fe80::2", "ff0e::1", "fe80::66", 255);
+		redirect6(&t, "fe80::2", far, "fe80::66", 64); /* from afar */
+		expect_hop(&t, far, "fe80::2");
+		for (uint8_t code = 0; code < 4; code++) { /* of networks as of hosts */
+			char target[20];
+			snprintf(target, sizeof target, "192.0.2.%u", 66u + code);
+			redirect4(&t, on && code ? "192.0.2.65" : "192.0.2.254", "192.0.2.1",
+			    target, code);
+			expect_hop(&t, "8.8.8.8", !on ? "192.0.2.254" : "192.0.2.66");
+			redirect4(
+			    &t, "192.0.2.66", "192.0.2.1", "192.0.2.254", code); /* and back */
+			expect_hop(&t, "8.8.8.8", "192.0.2.254");
+			redirect4(&t, "192.0.2.254", "192.0.2.1", "192.0.2.66", code);
+			expect_hop(&t, "8.8.8.8", on ? "192.0.2.66" : "192.0.2.254");
+		}
+		expect_hop(&t, "8.8.4.4", "192.0.2.254");
+		redirect6(&t, "fe80::2", far, "fe80::66", 255);
+		expect_hop(&t, far, on ? "fe80::66" : "fe80::2");
+		redirect6(
+		    &t, "fe80::2", "2001:db8:5::2", "2001:db8:5::2", 255); /* a neighbour itself */
+		expect_hop(&t, "2001:db8:5::2", on ? "2001:db8:5::2" : "fe80::2");
+		tn_check(&t);
+		t.now += 601 * L4_SEC;
+		l4_host_tick(t.h, t.now);
+		expect_hop(&t, "8.8.8.8", "192.0.2.254");
+		expect_hop(&t, far, "fe80::2");
+		tn_free(&t);
+	}
+}
+
+/* No more than 64 destinations are redirected at a time. */
+static void redirects_are_bounded(void **state)
+{
+	struct tn t;
+	(void)state;
+	with_routers(&t, true);
+	for (unsigned i = 0; i < 1000; i++) {
+		char dst[40];
+		snprintf(dst, sizeof dst, "2001:db8:5::%x", i + 1);
+		redirect6(&t, "fe80::2", dst, "fe80::66", 255);
+		expect_hop(&t, dst, i < 64 ? "fe80::66" : "fe80::2");
+	}
 	tn_free(&t);
 }
 
@@ -674,6 +788,8 @@ int main(void)
 		cmocka_unit_test(nd_08_duplicate_detection),
 		cmocka_unit_test(slaac_retries_after_conflict),
 		cmocka_unit_test(nd_09_redirects),
+		cmocka_unit_test(nd_09_redirects_when_enabled),
+		cmocka_unit_test(redirects_are_bounded),
 		cmocka_unit_test(nd_10_fragments),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -279,7 +279,7 @@ static void input4(struct l4_ip *ip, const struct l4_ip_in *in, const struct l4_
 		error_in(ip, in, h, msg, len);
 		return;
 	case L4_ICMP_REDIRECT:
-		l4_ip_drop(ip, L4_DROP_ICMP_REDIRECT, in->ifp->index, in->k.l3_len);
+		l4_redirect4_input(ip, in, h, msg, len);
 		return;
 	default: /* source quench too: RFC 6633 3 */
 		l4_ip_drop(ip, L4_DROP_ICMP_TYPE, in->ifp->index, in->k.l3_len);

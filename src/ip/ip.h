@@ -175,7 +175,13 @@ struct l4_if {
 
 /* ---- Routes --------------------------------------------------------------------------------- */
 
-enum l4_route_origin { L4_ROUTE_USER, L4_ROUTE_CONNECTED, L4_ROUTE_RA, L4_ROUTE_DHCP };
+enum l4_route_origin {
+	L4_ROUTE_USER,
+	L4_ROUTE_CONNECTED,
+	L4_ROUTE_RA,
+	L4_ROUTE_DHCP,
+	L4_ROUTE_REDIRECT
+};
 
 struct l4_route {
 	struct l4_prefix dst;
@@ -273,7 +279,7 @@ struct l4_ip {
 	struct l4_trace_sink trace;
 	struct l4_host_limits limits;
 	uint8_t ttl;
-	bool icmp_echo, forwarder;
+	bool icmp_echo, icmp_redirects, forwarder;
 	uint32_t icmp_rate;
 	uint8_t key[16];      /* hash tables */
 	uint8_t key_id[16];   /* identifications */
@@ -372,6 +378,11 @@ void l4_route_tick(struct l4_ip *ip, l4_time now);
  * L4_ENOROUTE when there is none. */
 int l4_ip_route(struct l4_ip *ip, const struct l4_addr *src, const struct l4_addr *dst,
     unsigned ifindex, struct l4_hop *out, l4_time now);
+
+/* redirect.c */
+void l4_redirect4_input(struct l4_ip *ip, const struct l4_ip_in *in, const struct l4_icmp_hdr *h,
+    const uint8_t *msg, uint32_t len);
+void l4_redirect6_input(struct l4_ip *ip, const struct l4_ip_in *in, const struct l4_ndp_msg *m);
 
 /* pmtu.c */
 uint32_t l4_pmtu_get(const struct l4_ip *ip, const struct l4_addr *dst, uint32_t if_mtu);

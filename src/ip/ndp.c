@@ -165,7 +165,7 @@ void l4_ndp_input(struct l4_ip *ip, const struct l4_ip_in *in)
 		l4_ra_input(ip, in, &m);
 		return;
 	case L4_ICMP6_REDIRECT:
-		refuse(ip, in, L4_DROP_ICMP_REDIRECT);
+		l4_redirect6_input(ip, in, &m);
 		return;
 	default: /* RS: for routers */
 		refuse(ip, in, L4_DROP_ICMP_TYPE);

@@ -147,7 +147,7 @@ static const struct l4_route *lookup(
 			continue;
 		if (!is_dead(ip, r))
 			return r;
-		if (!dead)
+		if (!dead && r->origin != L4_ROUTE_REDIRECT) /* that was a hint only */
 			dead = r;
 	}
 	return dead;
