@@ -88,6 +88,7 @@ struct l4_conv {
 	uint8_t acc_ecn;             /* accurate ECN: 1 asked for, 2 agreed */
 	uint8_t app_state;           /* APP_*: what the layer above keeps */
 	uint16_t tunnel_port;        /* that a CONNECT of HTTP asked for */
+	uint32_t http;               /* record of its messages + 1; 0: none */
 	struct l4_conv_sent sent[2]; /* [0]: by lo */
 	struct l4_tcp_flow flow[];   /* TCP only: two, [0]: sent by lo */
 };
@@ -119,6 +120,20 @@ void l4_echo_put(struct l4_dissect *d, struct l4_view v, bool reply, unsigned to
 void l4_echoes_free(struct l4_echo_table *t);
 /* TCP streams (stream.c). */
 void l4_streams_free(struct l4_stream_pool *p);
+/* HTTP's messages (http_pairs.c). */
+struct l4_http_told {
+	uint32_t number;                      /* of the request or response, from 1 */
+	uint32_t request;                     /* packet that a response answers; 0: none */
+	uint32_t prev_request, prev_response; /* packets of the pair before; 0: none */
+	uint32_t uri_len;
+	int64_t took;    /* from the request on, ns */
+	const char *uri; /* what was asked for; NULL: not known */
+};
+struct l4_http_pairs;
+/* Counts a message of c; for a request with its whole URI. False: there is no room. */
+bool l4_http_message(struct l4_dissect *d, struct l4_conv *c, bool response, const char *uri,
+    uint32_t uri_len, struct l4_http_told *out);
+void l4_http_pairs_free(struct l4_http_pairs *t);
 /* Whether the bytes begin like an HTTP/1 message (proto_http.c). */
 bool l4_http_looks(const uint8_t *p, uint32_t n);
 /* The same for a DNS message with one question (proto_dns.c), and for QUIC's long header of a

@@ -84,6 +84,7 @@ void l4_dissect_free(struct l4_dissect *d)
 	l4_frag_free(d->frags);
 	l4_streams_free(d->streams);
 	l4_echoes_free(d->echoes);
+	l4_http_pairs_free(d->http_pairs);
 	free(d->dns_pending);
 	free(d->arena);
 	free(d->items);

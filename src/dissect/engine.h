@@ -146,6 +146,7 @@ struct l4_dissect {
 	struct l4_stream_pool *streams;
 	struct l4_dns_pending *dns_pending;
 	struct l4_echo_table *echoes;
+	struct l4_http_pairs *http_pairs;
 	uint32_t tcp_streams, udp_streams, ip_pairs;
 };
 

@@ -24,6 +24,9 @@ enum {
 	LG2,
 	SRC_IG,
 	IG2,
+	DST_NAME,
+	ADDR_NAME,
+	SRC_NAME,
 	TYPE,
 	LEN,
 	INVALID,
@@ -69,6 +72,9 @@ static const struct l4_field fields[] = {
 	[LG2] = ROW("eth.lg", "LG bit", BOOL, NONE, AT(54, 1), .depth = 1, HID, .values = lg),
 	[SRC_IG] = ROW("eth.src.ig", "IG bit", BOOL, NONE, AT(55, 1), .depth = 1, .values = ig),
 	[IG2] = ROW("eth.ig", "IG bit", BOOL, NONE, AT(55, 1), .depth = 1, HID, .values = ig),
+	[DST_NAME] = ROW("eth.dst_resolved", "Destination (resolved)", STRING, NONE, HID),
+	[ADDR_NAME] = ROW("eth.addr_resolved", "Address (resolved)", STRING, NONE, HID),
+	[SRC_NAME] = ROW("eth.src_resolved", "Source (resolved)", STRING, NONE, HID),
 	[TYPE] = ROW("eth.type", "Type", U16, HEX, AT(96, 16), .values = l4_ethertype_names,
 	    .derive = L4_DERIVE_NEXT),
 	[LEN] = ROW("eth.len", "Length", U16, DEC, WALK),
@@ -114,6 +120,19 @@ static void trailer(struct l4_dissect *d, struct l4_view v, uint32_t used, bool 
 	}
 }
 
+/* The addresses as names: nobody has a table here, so they are their own. */
+static void names(struct l4_dissect *d, const uint8_t *h)
+{
+	for (unsigned k = 0; k < 2; k++) {
+		char *t = dis_alloc(d, 17);
+		if (!t)
+			return;
+		(void)fmt_mac(t, h + 6 * k);
+		dis_s(d, k ? SRC_NAME : DST_NAME, h + 6 * k, 6, t, 17);
+		dis_s(d, ADDR_NAME, h + 6 * k, 6, t, 17);
+	}
+}
+
 static void dissect_eth(struct l4_dissect *d, struct l4_view v)
 {
 	/* The addresses are not looked at before the type is there. */
@@ -154,6 +173,8 @@ static void dissect_eth(struct l4_dissect *d, struct l4_view v)
 			}
 		}
 		dis_fixed(d, v, DST, IG2);
+		if (d->w[DST_NAME] | d->w[ADDR_NAME] | d->w[SRC_NAME])
+			names(d, h);
 		if (h[6] & 1 && !length)
 			dis_expert(d, SRC_GROUP);
 	}

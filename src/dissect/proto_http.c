@@ -40,6 +40,14 @@ enum {
 	H_UPGRADE,
 	H_FORWARDED,
 	FILE_DATA,
+	CHAT,
+	REQ_NUMBER,
+	RESP_NUMBER,
+	TIME,
+	REQ_IN,
+	RESP_FOR,
+	PREV_REQ,
+	PREV_RESP,
 };
 
 static const struct l4_field fields[] = {
@@ -82,6 +90,14 @@ static const struct l4_field fields[] = {
 	[H_UPGRADE] = ROW("http.upgrade", "Upgrade", STRING, NONE, WALK),
 	[H_FORWARDED] = ROW("http.x_forwarded_for", "X-Forwarded-For", STRING, NONE, WALK),
 	[FILE_DATA] = ROW("http.file_data", "File Data", STRING, NONE, WALK),
+	[CHAT] = ROW("http.chat", "Formatted text", NONE, NONE, HID),
+	[REQ_NUMBER] = ROW("http.request_number", "HTTP request", U32, DEC, GEN),
+	[RESP_NUMBER] = ROW("http.response_number", "HTTP response", U32, DEC, GEN),
+	[TIME] = ROW("http.time", "Time since request", SPAN, NONE, GEN),
+	[REQ_IN] = ROW("http.request_in", "Request in frame", FRAME, NONE, GEN),
+	[RESP_FOR] = ROW("http.response_for.uri", "Request URI", STRING, NONE, GEN),
+	[PREV_REQ] = ROW("http.prev_request_in", "Prev request in frame", FRAME, NONE, GEN),
+	[PREV_RESP] = ROW("http.prev_response_in", "Prev response in frame", FRAME, NONE, GEN),
 };
 
 static const struct l4_value reasons[] = { { 100, "Continue" }, { 101, "Switching Protocols" },
@@ -147,7 +163,9 @@ struct msg {
 	const uint8_t *host, *type;
 	uint32_t host_len, type_len;
 	const char *coding; /* of the body, if it can be undone */
-	bool coded;         /* in some way */
+	const char *full;   /* the whole URI, if somebody asked */
+	uint32_t full_len;
+	bool coded; /* in some way */
 	bool has_length, chunked;
 	bool connect; /* the request is CONNECT, or was */
 	uint64_t length;
@@ -357,6 +375,41 @@ static void put_fields(struct l4_dissect *d, const uint8_t *p, const struct msg 
 	}
 }
 
+static bool pairs_wanted(const struct l4_dissect *d)
+{
+	for (unsigned r = REQ_NUMBER; r <= PREV_RESP; r++)
+		if (dis_wants(d, r))
+			return true;
+	return false;
+}
+
+/* Which request or response of its connection it is. */
+static void put_pair(struct l4_dissect *d, const struct msg *m)
+{
+	struct l4_http_told t;
+	if (!d->app_conv || !pairs_wanted(d) ||
+	    !l4_http_message(d, d->app_conv, m->response, m->full, m->full_len, &t))
+		return;
+	dis_u(d, m->response ? RESP_NUMBER : REQ_NUMBER, NULL, 0, t.number);
+	if (t.prev_request)
+		dis_u(d, PREV_REQ, NULL, 0, t.prev_request);
+	if (!m->response)
+		return;
+	if (t.prev_response)
+		dis_u(d, PREV_RESP, NULL, 0, t.prev_response);
+	if (!t.request)
+		return;
+	struct l4_item *i = dis_u(d, TIME, NULL, 0, 0);
+	if (i)
+		i->v.i = t.took;
+	dis_u(d, REQ_IN, NULL, 0, t.request);
+	char *uri = t.uri ? dis_alloc(d, t.uri_len) : NULL; /* the record may change */
+	if (uri) {
+		memcpy(uri, t.uri, t.uri_len);
+		dis_s(d, RESP_FOR, NULL, 0, uri, t.uri_len);
+	}
+}
+
 /* Method, URI and version, or version, code and phrase. */
 static void put_line(struct l4_dissect *d, const uint8_t *p, struct msg *m)
 {
@@ -369,6 +422,8 @@ static void put_line(struct l4_dissect *d, const uint8_t *p, struct msg *m)
 	const uint8_t *b = a < e ? a + 1 : e, *c;
 	dis_title(d, p, m->line, "%.*s", (int)(e - p), (const char *)p);
 	dis_u(d, m->response ? RESPONSE : REQUEST, NULL, 0, 1);
+	if (dis_wants(d, CHAT))
+		dis_push(d, CHAT, p, m->line);
 	if (m->response) {
 		dis_p(d, RESP_VERSION, p, (uint32_t)(a - p));
 		c = memchr(b, ' ', (size_t)(e - b));
@@ -397,7 +452,7 @@ static void put_line(struct l4_dissect *d, const uint8_t *p, struct msg *m)
 	dis_p(d, REQ_URI, b, (uint32_t)(uri_end - b));
 	if (c < e)
 		dis_p(d, REQ_VERSION, c, (uint32_t)(e - c));
-	if (m->host && dis_wants(d, FULL_URI)) {
+	if (m->host && (dis_wants(d, FULL_URI) || pairs_wanted(d))) {
 		bool absolute = m->connect || (uri_end - b > 7 && same_word(b, 4, "http") &&
 						  !memcmp(b + 4, "://", 3));
 		uint32_t n = (uint32_t)(uri_end - b) + (absolute ? 0 : m->host_len + 7);
@@ -410,6 +465,8 @@ static void put_line(struct l4_dissect *d, const uint8_t *p, struct msg *m)
 			}
 			memcpy(o, b, (size_t)(uri_end - b));
 			dis_s(d, FULL_URI, NULL, 0, t, n);
+			m->full = t;
+			m->full_len = n;
 		}
 	}
 }
@@ -554,6 +611,7 @@ static void messages(struct l4_dissect *d, struct l4_view v, bool ssdp)
 		if (d->w_any) {
 			put_line(d, rest.p, &m);
 			put_fields(d, rest.p, &m);
+			put_pair(d, &m);
 			if (n > m.header && !m.chunked && m.header < rest.cap) {
 				uint32_t k = (n < rest.cap ? n : rest.cap) - m.header;
 				put_body(d, &m, rest.p + m.header, k, rest.p + m.header, k);

@@ -32,6 +32,22 @@ enum {
 	ALPN,
 	SUPPORTED_LEN,
 	SUPPORTED,
+	GROUPS_LEN,
+	GROUP,
+	POINTS_LEN,
+	POINT,
+	SIGS_LEN,
+	SIG,
+	SHARE_GROUP,
+	SHARE_LEN,
+	SHARE,
+	TICKET_LIFE,
+	TICKET_LEN,
+	TICKET,
+	CERTS_LEN,
+	CERT_LEN,
+	CERT,
+	CCS,
 	ALERT_LEVEL,
 	ALERT_DESC,
 	APP_DATA
@@ -94,10 +110,74 @@ static const struct l4_field fields[] = {
 	    "Supported Versions length", U8, DEC, .depth = 3),
 	[SUPPORTED] = ROW("tls.handshake.extensions.supported_version", "Supported Version", U16,
 	    HEX, .depth = 3, .values = versions),
+	[GROUPS_LEN] = ROW("tls.handshake.extensions_supported_groups_length",
+	    "Supported Groups List Length", U16, DEC, .depth = 3),
+	[GROUP] = ROW(
+	    "tls.handshake.extensions_supported_group", "Supported Group", U16, HEX, .depth = 3),
+	[POINTS_LEN] = ROW("tls.handshake.extensions_ec_point_formats_length",
+	    "EC point formats Length", U8, DEC, .depth = 3),
+	[POINT] =
+	    ROW("tls.handshake.extensions_ec_point_format", "EC point format", U8, DEC, .depth = 3),
+	[SIGS_LEN] = ROW("tls.handshake.sig_hash_alg_len", "Signature Hash Algorithms Length", U16,
+	    DEC, .depth = 3),
+	[SIG] = ROW("tls.handshake.sig_hash_alg", "Signature Algorithm", U16, HEX, .depth = 3),
+	[SHARE_GROUP] =
+	    ROW("tls.handshake.extensions_key_share_group", "Group", U16, DEC, .depth = 3),
+	[SHARE_LEN] = ROW("tls.handshake.extensions_key_share_key_exchange_length",
+	    "Key Exchange Length", U16, DEC, .depth = 3),
+	[SHARE] = ROW("tls.handshake.extensions_key_share_key_exchange", "Key Exchange", BYTES,
+	    NONE, .depth = 3),
+	[TICKET_LIFE] = ROW("tls.handshake.session_ticket_lifetime_hint",
+	    "Session Ticket Lifetime Hint", U32, DEC, .depth = 2, .unit = "s"),
+	[TICKET_LEN] = ROW(
+	    "tls.handshake.session_ticket_length", "Session Ticket Length", U16, DEC, .depth = 2),
+	[TICKET] = ROW("tls.handshake.session_ticket", "Session Ticket", BYTES, NONE, .depth = 2),
+	[CERTS_LEN] =
+	    ROW("tls.handshake.certificates_length", "Certificates Length", U24, DEC, .depth = 2),
+	[CERT_LEN] =
+	    ROW("tls.handshake.certificate_length", "Certificate Length", U24, DEC, .depth = 2),
+	[CERT] = ROW("tls.handshake.certificate", "Certificate", BYTES, NONE, .depth = 2),
+	[CCS] = ROW("tls.change_cipher_spec", "Change Cipher Spec Message", NONE, NONE, .depth = 1),
 	[ALERT_LEVEL] = ROW("tls.alert_message.level", "Level", U8, DEC, .depth = 1),
 	[ALERT_DESC] = ROW("tls.alert_message.desc", "Description", U8, DEC, .depth = 1),
 	[APP_DATA] = ROW("tls.app_data", "Encrypted Application Data", BYTES, NONE, .depth = 1),
 };
+
+/* Lists of numbers: what each takes, how wide the list's length is. */
+static void numbers(struct l4_dissect *d, struct l4_rd e, unsigned len_row, unsigned len_width,
+    unsigned row, unsigned width)
+{
+	const uint8_t *p = e.p;
+	if (l4_rd_left(&e) < len_width)
+		return;
+	dis_u(d, len_row, p, len_width, len_width == 2 ? l4_rd_u16(&e) : l4_rd_u8(&e));
+	while (l4_rd_left(&e) >= width) {
+		p = e.p;
+		dis_u(d, row, p, width, width == 2 ? l4_rd_u16(&e) : l4_rd_u8(&e));
+	}
+}
+
+/* RFC 8446 4.2.8 */
+static void key_shares(struct l4_dissect *d, struct l4_rd e, bool client)
+{
+	if (client)
+		(void)l4_rd_u16(&e);
+	do {
+		const uint8_t *p = e.p;
+		if (l4_rd_left(&e) < 2)
+			return;
+		dis_u(d, SHARE_GROUP, p, 2, l4_rd_u16(&e));
+		if (l4_rd_left(&e) < 2) /* a retry names the group only */
+			return;
+		p = e.p;
+		uint32_t n = l4_rd_u16(&e);
+		const uint8_t *key = l4_rd_take(&e, n);
+		dis_u(d, SHARE_LEN, p, 2, n);
+		if (!key)
+			return;
+		dis_p(d, SHARE, key, n);
+	} while (client);
+}
 
 static void one_extension(
     struct l4_dissect *d, uint16_t type, struct l4_rd e, bool client, uint16_t *version)
@@ -127,6 +207,14 @@ static void one_extension(
 			dis_u(d, ALPN_STR_LEN, p, 1, n);
 			dis_p(d, ALPN, s, n);
 		}
+	} else if (type == 10) {
+		numbers(d, e, GROUPS_LEN, 2, GROUP, 2);
+	} else if (type == 11) {
+		numbers(d, e, POINTS_LEN, 1, POINT, 1);
+	} else if (type == 13) {
+		numbers(d, e, SIGS_LEN, 2, SIG, 2);
+	} else if (type == 51) {
+		key_shares(d, e, client);
 	} else if (type == 43) {
 		if (client && l4_rd_left(&e)) {
 			dis_u(d, SUPPORTED_LEN, p, 1, l4_rd_u8(&e));
@@ -208,6 +296,39 @@ static void hello(struct l4_dissect *d, struct l4_rd r, bool client, uint16_t *v
 	}
 }
 
+/* RFC 5077 3.3 */
+static void ticket(struct l4_dissect *d, struct l4_rd r)
+{
+	const uint8_t *p = r.p;
+	if (l4_rd_left(&r) < 6)
+		return;
+	dis_u(d, TICKET_LIFE, p, 4, l4_rd_u32(&r));
+	uint32_t n = l4_rd_u16(&r);
+	dis_u(d, TICKET_LEN, p + 4, 2, n);
+	const uint8_t *t = l4_rd_take(&r, n);
+	if (t && n)
+		dis_p(d, TICKET, t, n);
+}
+
+/* RFC 5246 7.4.2 */
+static void certificates(struct l4_dissect *d, struct l4_rd r)
+{
+	const uint8_t *p = r.p;
+	if (l4_rd_left(&r) < 3)
+		return;
+	dis_u(d, CERTS_LEN, p, 3, l4_rd_u24(&r));
+	while (l4_rd_left(&r) >= 3) {
+		p = r.p;
+		uint32_t n = l4_rd_u24(&r);
+		const uint8_t *c = l4_rd_take(&r, n);
+		if (!c)
+			return;
+		dis_u(d, CERT_LEN, p, 3, n);
+		if (n)
+			dis_p(d, CERT, c, n);
+	}
+}
+
 static void name_info(struct l4_dissect *d, bool *first, const char *s)
 {
 	if (!cols(d))
@@ -241,6 +362,10 @@ static void handshake(struct l4_dissect *d, struct l4_view body, bool *first, ui
 		struct l4_rd m = l4_rd_sub(&r, n);
 		if (type == 1 || type == 2)
 			hello(d, m, type == 1, version);
+		else if (*version != 0x0304 && type == 4)
+			ticket(d, m);
+		else if (*version != 0x0304 && type == 11)
+			certificates(d, m);
 	}
 }
 
@@ -327,6 +452,8 @@ static void dissect_tls(struct l4_dissect *d, struct l4_view v)
 			if (type == 21 && n == 2 && body.cap == 2) {
 				dis_u(d, ALERT_LEVEL, body.p, 1, body.p[0]);
 				dis_u(d, ALERT_DESC, body.p + 1, 1, body.p[1]);
+			} else if (type == 20 && dis_wants(d, CCS)) {
+				dis_push(d, CCS, body.p, body.cap);
 			} else if (type == 23) {
 				dis_p(d, APP_DATA, body.p, body.cap);
 			}
