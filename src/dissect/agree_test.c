@@ -66,7 +66,8 @@ static uint32_t ip4(uint8_t *b, uint8_t proto, const char *options, size_t n_opt
 	memcpy(b + 12, reply ? "\x0a\0\0\2\x0a\0\0\1" : "\x0a\0\0\1\x0a\0\0\2", 8);
 	if (n_options)
 		memcpy(b + 20, options, n_options);
-	memcpy(b + hlen, payload, n);
+	if (n)
+		memcpy(b + hlen, payload, n);
 	return (uint32_t)(hlen + n);
 }
 
@@ -111,7 +112,8 @@ static void segment(
 	t[12] = 0x50;
 	t[13] = flags;
 	t[14] = 0x20;
-	memcpy(t + 20, payload, n);
+	if (n)
+		memcpy(t + 20, payload, n);
 	give(b, ip4(b, 6, NULL, 0, t, 20 + n, reply), 0);
 }
 
@@ -273,6 +275,27 @@ static void requests_are_read_word_by_word(void **state)
 	is("http.file_data", "ab");
 }
 
+static void responses_know_their_requests(void **state)
+{
+	(void)state;
+	text(false, 80, 1, "GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+	is("http.request_number", "1");
+	text(true, 80, 1, "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx");
+	is("http.response_number", "1");
+	is("http.request_in", "1");
+	is("http.time", "0.001000000");
+	is("http.response_for.uri", "http://h/a");
+	text(false, 80, 29, "GET /b HTTP/1.1\r\nHost: h\r\n\r\n");
+	is("http.prev_request_in", "1");
+	/* This one lasts until its sender is done. */
+	text(true, 80, 40, "HTTP/1.1 200 OK\r\n\r\nxyz");
+	is("http", "");
+	segment(true, 80, 62, 17, NULL, 0);
+	is("http.file_data", "xyz");
+	is("http.response_for.uri", "http://h/b");
+	is("http.prev_response_in", "2");
+}
+
 static void a_tunnel_is_what_it_was_asked_for(void **state)
 {
 	(void)state;
@@ -332,6 +355,7 @@ int main(void)
 		    datagrams_are_known_by_their_bytes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(data_of_a_syn_counts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(requests_are_read_word_by_word, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(responses_know_their_requests, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    a_tunnel_is_what_it_was_asked_for, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(tls_is_told_from_text, set_up, tear_down),

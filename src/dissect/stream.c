@@ -522,6 +522,7 @@ void l4_tcp_end(struct l4_dissect *d, const struct l4_tcp_hdr *t, struct l4_conv
 		return;
 	}
 	uint8_t id = c->app != PROTO_NONE ? c->app : by_port(d);
+	d->app_conv = c;
 	if (id != PROTO_NONE)
 		continue_record(
 		    d, id, (struct l4_view){ d->out.cap->data, 0, 0 }, t, f, first_row, r->have);
