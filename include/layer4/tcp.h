@@ -337,6 +337,10 @@ struct l4_tcp_info {
 	uint32_t total_rto_time; /* ms */
 	uint32_t received_ce, delivered_e1_bytes, delivered_e0_bytes, delivered_ce_bytes;
 	uint32_t received_e1_bytes, received_e0_bytes, received_ce_bytes;
+	uint8_t ecn_mode;         /* 0 none, 1 RFC 3168, 2 AccECN, 3 not settled yet */
+	uint8_t accecn_opt_seen;  /* the peer's byte counters: 0 not seen, 2 seen */
+	uint8_t accecn_fail_mode; /* bits: 1 the path or the handshake forbids us ECT, 2 the peer's
+				   * ACE field came cleared */
 	/* beyond Linux */
 	uint64_t cwnd_bytes, ssthresh_bytes, in_flight_bytes;
 	uint32_t tlp_probes, spurious_undone, rack_reo_wnd_us, drops;

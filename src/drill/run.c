@@ -317,6 +317,10 @@ static const struct {
 	{ "TCPI_OPT_SYN_DATA", 32 },
 	{ "TCPI_OPT_USEC_TS", 64 },
 	{ "TCP_INFINITE_SSTHRESH", 0x7fffffff },
+	{ "TCPI_ECN_MODE_DISABLED", 0 },
+	{ "TCPI_ECN_MODE_RFC3168", 1 },
+	{ "TCPI_ECN_MODE_ACCECN", 2 },
+	{ "TCPI_ECN_MODE_PENDING", 3 },
 	/* as other versions of packetdrill spell them */
 	{ "TCPI_ESTABLISHED", 1 },
 	{ "TCPI_SYN_SENT", 2 },
@@ -402,6 +406,9 @@ static void set_info(struct l4_py *py, const struct l4_tcp_info *i)
 	P(received_e1_bytes)
 	P(received_e0_bytes)
 	P(received_ce_bytes)
+	P(ecn_mode)
+	P(accecn_opt_seen)
+	P(accecn_fail_mode)
 	P(cwnd_bytes)
 	P(ssthresh_bytes)
 	P(in_flight_bytes)

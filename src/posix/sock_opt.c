@@ -643,6 +643,7 @@ size_t l4_sock_tcp_info(const struct l4_tcp_info *in, void *out, size_t cap)
 		in->delivered_e0_bytes, in->delivered_ce_bytes, in->received_e1_bytes,
 		in->received_e0_bytes, in->received_ce_bytes };
 	memcpy(b + 248, accecn, sizeof(accecn));
+	b[276] = (uint8_t)(in->ecn_mode | in->accecn_opt_seen << 2 | in->accecn_fail_mode << 4);
 	size_t n = cap < sizeof(b) ? cap : sizeof(b);
 	memcpy(out, b, n);
 	return n;

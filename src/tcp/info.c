@@ -91,7 +91,12 @@ int l4_tcps_info(struct l4_tcp_stack *ts, l4_ep ep, struct l4_tcp_info *o, l4_ti
 	o->total_rto = (uint16_t)c->total_rto;
 	o->total_rto_recoveries = (uint16_t)c->total_rto_recoveries;
 	o->total_rto_time = (uint32_t)(c->rto_time / L4_MSEC);
-	o->received_ce = c->rcv_ce;
+	o->received_ce = c->rcv_ce - (c->accecn_ok ? 5 : 0); /* it starts at 5 */
+	o->ecn_mode = c->state == L4_TCP_SYN_SENT && c->ts->cfg.ecn ? 3
+		      : c->accecn_ok                                ? 2
+								    : c->ecn_ok;
+	o->accecn_opt_seen = c->accecn_seen ? 2 : 0;
+	o->accecn_fail_mode = (uint8_t)(c->ecn_no_ect | c->accecn_fail << 1);
 	o->delivered_e1_bytes = c->snd_e1_bytes - c->accecn_ok; /* they start at 1 */
 	o->delivered_e0_bytes = c->snd_e0_bytes - c->accecn_ok;
 	o->delivered_ce_bytes = c->snd_ce_bytes;
