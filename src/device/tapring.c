@@ -43,10 +43,6 @@ struct l4_tapring *l4_tapring_new(int fd)
 	}
 	io_uring_ring_dontfork(&r->ring);
 	r->fd = fd;
-	if (io_uring_register_files(&r->ring, &fd, 1) < 0) {
-		l4_tapring_free(r);
-		return NULL;
-	}
 	return r;
 }
 
@@ -85,8 +81,7 @@ int l4_tapring_write(struct l4_tapring *r, const struct l4_tapring_write *w, siz
 		struct io_uring_sqe *s = io_uring_get_sqe(&r->ring);
 		if (!s)
 			return -1;
-		io_uring_prep_writev(s, 0, w[i].v, w[i].n, 0);
-		s->flags = IOSQE_FIXED_FILE;
+		io_uring_prep_writev(s, r->fd, w[i].v, w[i].n, 0);
 		s->user_data = i;
 	}
 	int e = io_uring_submit_and_wait(&r->ring, k);

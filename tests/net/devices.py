@@ -85,6 +85,8 @@ def session(what, where, spec, peers, *options, gso=True, ring=None):
     if ring is not None:
         expect(f"{what} rings", rings(p) == int(ring), str(rings(p)))
     out, _ = p.communicate("")
+    if ring:
+        expect(f"{what} gone with its program", f"{spec.split(':')[1]}:" not in lab.ip("link").stdout)
     figures = dict(zip(out.split()[::2], map(int, out.split()[1::2])))
     expect(what, p.returncode == 0 and figures["dropped"] == 0, out.strip())
     if shutil.which("tshark"):
