@@ -32,10 +32,9 @@ static uint16_t as_read(uint32_t sum)
 static void put_two(uint8_t *b, uint32_t first, uint32_t second)
 {
 	uint64_t v = (uint64_t)first << 32 | second;
-	uint8_t p[8] = { (uint8_t)(v >> 56), (uint8_t)(v >> 48), (uint8_t)(v >> 40),
-		(uint8_t)(v >> 32), (uint8_t)(v >> 24), (uint8_t)(v >> 16), (uint8_t)(v >> 8),
-		(uint8_t)v };
-	memcpy(b, p, 8);
+	if (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+		v = __builtin_bswap64(v);
+	memcpy(b, &v, 8);
 }
 
 static uint64_t emit_ip(
