@@ -74,6 +74,7 @@ struct l4_tcp_config {
 	bool slow_start_after_idle;        /* RFC 5681 4.1; default on */
 	bool abort_on_overflow;            /* RST when the accept queue is full; default off */
 	bool autocorking, moderate_rcvbuf; /* buffer auto-tuning; default on (corking off) */
+	bool path_mtu;    /* DF set and path MTU followed (L4_TCPOPT_MTU_DISCOVER); default on */
 	bool mtu_probing; /* RFC 4821 and 8899: find black holes, search upwards; default on */
 	bool frto;        /* RFC 5682; default on */
 	bool early_tlp;   /* RFC 8985 7: tail loss probes; default on */
@@ -88,14 +89,15 @@ struct l4_tcp_config {
 	char congestion[16];     /* "cubic" (default), "reno", "bbr" */
 	uint16_t initial_window; /* segments, RFC 6928: 10 */
 	uint16_t mss_default;    /* when the peer names none, RFC 9293 3.7.1: 536 (v6: 1220) */
-	uint16_t mss_min;        /* lower bound for what a peer may ask; default 88 */
-	uint16_t pmtu_floor;     /* IPv4 path MTU never believed below; default 552 */
-	uint16_t mtu_base;       /* with mtu_probing: the MSS to start from and search upwards
-				  * (RFC 8899 BASE_PLPMTU); 0, the default: the link's */
-	uint32_t syn_retries;    /* default 7, more than 3 minutes (RFC 9293 3.8.3) */
-	uint8_t syn_linear; /* so many of the first retransmissions of a SYN come after rto_init
-			     * each, as Linux has it; default 0: each after twice the time
-			     * (RFC 6298 5.5) */
+	uint16_t mss_max;     /* the MSS option says no more; 0, the default: what the link takes */
+	uint16_t mss_min;     /* lower bound for what a peer may ask; default 88 */
+	uint16_t pmtu_floor;  /* IPv4 path MTU never believed below; default 552 */
+	uint16_t mtu_base;    /* with mtu_probing: the MSS to start from and search upwards
+			       * (RFC 8899 BASE_PLPMTU); 0, the default: the link's */
+	uint32_t syn_retries; /* default 7, more than 3 minutes (RFC 9293 3.8.3) */
+	uint8_t syn_linear;   /* so many of the first retransmissions of a SYN come after rto_init
+			       * each, as Linux has it; default 0: each after twice the time
+			       * (RFC 6298 5.5) */
 	uint32_t synack_retries;     /* default 5 */
 	uint32_t retries1, retries2; /* R1 and R2 of RFC 9293 3.8.3 in retransmissions: 3 and 15 */
 	uint32_t orphan_retries;     /* after close; default 8 */

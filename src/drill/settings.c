@@ -60,6 +60,8 @@ static const struct row rows[] = {
 	{ "tcp_rto_max_ms", K_TIME, AT(rto_max), L4_MSEC },
 	{ "net.core.somaxconn", K_U32, AT(somaxconn), 0 },
 	{ "somaxconn", K_U32, AT(somaxconn), 0 },
+	{ "ip_no_pmtu_disc", K_NOT, AT(path_mtu), 0 },
+	{ "route.advmss", K_U16, AT(mss_max), 0 },
 	{ "route.min_pmtu", K_U16, AT(pmtu_floor), 0 },
 	{ "l4.mtu_base", K_U16, AT(mtu_base), 0 },
 	/* FreeBSD, without net.inet.tcp. */
@@ -566,6 +568,13 @@ static const char *read_simple(struct reader *r, const char *p, const char *base
 		if (!strcmp(last, "initcwnd") &&
 		    l4_settings_set(r->s, "l4.initial_window", word) > 0)
 			r->count++;
+		if (!strcmp(last, "advmss") && l4_settings_set(r->s, "route.advmss", word) > 0)
+			r->count++;
+		if (!strcmp(last, "lock") && l4_settings_set(r->s, "mtu", word) > 0) {
+			/* `mtu lock N` of a route: that size, and no path MTU discovery */
+			(void)l4_settings_set(r->s, "ip_no_pmtu_disc", "1");
+			r->count++;
+		}
 		if (!strcmp(last, "tcp_metrics") && !strcmp(word, "flush")) {
 			r->s->forget = true; /* what was learned of servers: Fast Open cookies */
 			r->count++;

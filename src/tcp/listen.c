@@ -55,6 +55,8 @@ static uint16_t advertised_mss(const struct l4_tcp *l, uint16_t if_mtu, bool v4)
 	uint32_t mss = if_mtu - (v4 ? 40u : 60u);
 	if (l->opt_maxseg && l->opt_maxseg < mss)
 		mss = l->opt_maxseg;
+	if (l->ts->cfg.mss_max && l->ts->cfg.mss_max < mss)
+		mss = l->ts->cfg.mss_max;
 	return (uint16_t)mss;
 }
 

@@ -23,6 +23,7 @@ void l4_tcp_config_init(struct l4_tcp_config *c)
 		.rack = true,
 		.tw_reuse = true,
 		.hystart = true,
+		.path_mtu = true,
 		.simultaneous_open = true,
 		.secure_rst = true,
 		.secure_syn = true,

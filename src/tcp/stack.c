@@ -181,7 +181,8 @@ struct l4_tcp *l4_tcp_conn_new(struct l4_tcp_stack *ts, void *user)
 	c->user = user;
 	c->ep = L4_EP_TCP | (l4_ep)ts->slot[i].gen << 32 | i;
 	c->state = L4_TCP_CLOSED;
-	c->opt_pmtu = c->opt_trouble = true;
+	c->opt_trouble = true;
+	c->opt_pmtu = ts->cfg.path_mtu;
 	c->opt_ttl = -1;
 	c->opt_rcvlowat = 1;
 	c->opt_notsent_lowat = cfg->notsent_lowat;

@@ -187,6 +187,8 @@ static void prepare_active(struct l4_tcp *c, l4_time now)
 	uint32_t mss = c->path.if_mtu - (v4 ? 40u : 60u);
 	if (c->opt_maxseg && c->opt_maxseg < mss)
 		mss = c->opt_maxseg;
+	if (ts->cfg.mss_max && ts->cfg.mss_max < mss)
+		mss = ts->cfg.mss_max;
 	c->advmss = (uint16_t)mss;
 	c->pmtu = c->path.mtu;
 	uint32_t space = c->opt_rcvbuf_fixed ? c->rcvbuf : ts->cfg.rcvbuf_max;
