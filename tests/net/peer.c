@@ -1,8 +1,8 @@
 /* A host of layer4 on a device: peer DEVICE ADDRESS[,ADDRESS...] [OPTION...].
  * Services: echo (7) and discard (9) over TCP and UDP, and source (19), TCP bytes without end.
- * Options: plain, mac=M, mtu=N, pcap=FILE, impair=TEXT, seed=N (of impair), shared, cc=NAME, log=MS
- * (the state of what is sent, on standard error). Prints "ready"; at the end of its standard input,
- * figures. For tests and benchmarks with the kernel as the other end. */
+ * Options: plain, mac=M, mtu=N, pcap=FILE, impair=TEXT, seed=N (of impair), shared, cc=NAME,
+ * paws-strict, log=MS (the state of what is sent, on standard error). Prints "ready"; at the end of
+ * its standard input, figures. For tests and benchmarks with the kernel as the other end. */
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -258,6 +258,8 @@ int main(int argc, char **argv)
 			pcap = argv[i] + 5;
 		else if (!strncmp(argv[i], "cc=", 3))
 			snprintf(hc.tcp.congestion, sizeof hc.tcp.congestion, "%s", argv[i] + 3);
+		else if (!strcmp(argv[i], "paws-strict"))
+			hc.tcp.paws_strict = true;
 		else if (!strncmp(argv[i], "seed=", 5))
 			seed = strtoull(argv[i] + 5, NULL, 10);
 		else if (!strncmp(argv[i], "log=", 4))
