@@ -359,6 +359,7 @@ static void become_linux(struct l4_settings *s)
 	if (c->bsd_ways || c->linux_ways)
 		return;
 	c->linux_ways = true;
+	c->syn_linear = 4;
 	c->rst_timestamps = false;
 	c->tolerate_missing_ts = true;
 	c->accecn_option = 2;

@@ -120,6 +120,13 @@ static const uint8_t ace_of_ect[] = { 2, 3, 4, 6 };
 /* Server: the pure ACK of our SYN-ACK, whose ACE field tells how that arrived. */
 void l4_ecn_handshake_ack(struct l4_tcp *c, const struct l4_seg *s)
 {
+	if (c->accecn_ok && s->h.flags & L4_TCPF_SYN) { /* SYN-ACKs cross: ours tells of theirs */
+		synack_mark(c, s);
+		c->ecn_syn_ect = (uint8_t)((s->tos & 3) + 1);
+		c->accecn_shake = true;
+		c->accecn_seen = s->h.opts.present & (L4_TCPO_ACCECN0 | L4_TCPO_ACCECN1);
+		return;
+	}
 	if (!c->accecn_ok || s->len || s->h.flags & (L4_TCPF_SYN | L4_TCPF_FIN) ||
 	    s->h.opts.present & L4_TCPO_SACK)
 		return;
@@ -217,6 +224,9 @@ void l4_ecn_on_ack(struct l4_tcp *c, const struct l4_seg *s, struct l4_ack *a)
 			c->accecn_shake = false;
 			return;
 		}
+		if (!c->passive && !s->len && s->h.ack == c->iss + 1 &&
+		    !(s->h.opts.present & L4_TCPO_SACK))
+			return; /* so did this one, where SYN-ACKs crossed */
 		uint32_t d = marks(c, a, ace_of(s->h.flags), has_bytes, ce_bytes);
 		if (d && progress && !c->accecn_fail) {
 			c->snd_cep += d;

@@ -191,6 +191,13 @@ static int pull_syn(struct l4_tcp *c, struct l4_seg_out *o, l4_time now)
 			o->h.flags |= L4_TCPF_ECE;
 		else if (c->accecn_ok && c->syn_retries < 2) /* RFC 9768 3.1.2, 3.2.3.2.2 */
 			o->h.flags |= l4_ecn_synack_flags((c->ecn_syn_ect - 1) & 3);
+		if (c->accecn_ok && cfg->accecn_option && !c->syn_retries &&
+		    l4_tcp_opts_len(op, true) <= 28) { /* RFC 9768 3.2.3.2.1 */
+			op->present |= L4_TCPO_ACCECN1;
+			op->accecn_n = 3;
+			op->accecn[0] = op->accecn[2] = 1;
+			op->accecn[1] = 0;
+		}
 	}
 	op->wscale = c->rcv_wscale;
 	o->why.code = c->syn_retries ? (active ? L4_WHY_SYN_RTX : L4_WHY_SYNACK_RTX)
