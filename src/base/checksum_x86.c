@@ -25,6 +25,10 @@
 static const uint8_t last_mask[64] = { NONE8, NONE8, NONE8, NONE8, EIGHT, EIGHT, EIGHT, EIGHT };
 static const uint8_t first_mask[64] = { EIGHT, EIGHT, EIGHT, EIGHT, NONE8, NONE8, NONE8, NONE8 };
 
+/* Bytes that a copy asks for ahead of time: where they lie in a farther cache it gains a twentieth,
+ * also over the gap between one segment and the next. What does not exist is asked for in vain. */
+#define AHEAD 768
+
 /* copy is a constant where this is inlined: the loops do not ask. A copy first gets to where its
  * stores do not cross cache lines, by a vector of which only the first bytes are counted. */
 __attribute__((target("avx2"), always_inline)) static inline uint64_t run(
@@ -46,6 +50,8 @@ __attribute__((target("avx2"), always_inline)) static inline uint64_t run(
 		__m256i v0 = LOAD256(src), v1 = LOAD256(src + 32), v2 = LOAD256(src + 64),
 			v3 = LOAD256(src + 96);
 		if (copy) {
+			_mm_prefetch((const char *)src + AHEAD, _MM_HINT_T0);
+			_mm_prefetch((const char *)src + AHEAD + 64, _MM_HINT_T0);
 			STORE256(dst, v0);
 			STORE256(dst + 32, v1);
 			STORE256(dst + 64, v2);
