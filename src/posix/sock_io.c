@@ -416,6 +416,11 @@ bool l4_call_send(struct l4_socks *s, struct l4_sock *k, struct l4_call *c, l4_t
 			r = behind_syn(s, k, c, data, total - c->done, r, now);
 	}
 	free(owned);
+	if (!total && r == L4_EAGAIN && k->fo_deferred) { /* the SYN alone has gone */
+		k->fo_deferred = false;
+		if (nonblock)
+			return l4_call_end(c, -EINPROGRESS);
+	}
 	if (r > 0 && k->fo_deferred) {
 		k->fo_deferred = false;
 		c->opens = opening = !nonblock;

@@ -372,6 +372,12 @@ int64_t l4_tcps_send(
 	int e = send_error(c);
 	if (e < 0)
 		return e;
+	bool opens = c->state == L4_TCP_SYN_SENT && c->opt_fo_connect && !c->send_syn &&
+		     !c->syn_retries && c->timer[L4_TIMER_RTX] == L4_TIME_NEVER;
+	if (!len && opens) { /* nothing for the SYN to carry */
+		start_syn(c, ts->now);
+		return L4_EAGAIN;
+	}
 	if (!len) {
 		if (!(flags & L4_SEND_MORE) && c->push_seq != c->snd_end)
 			after_send(c, flags, ts->now);
@@ -382,8 +388,6 @@ int64_t l4_tcps_send(
 		c->app_wants_write = true;
 		return L4_EAGAIN;
 	}
-	bool opens = c->state == L4_TCP_SYN_SENT && c->opt_fo_connect && !c->send_syn &&
-		     !c->syn_retries && c->timer[L4_TIMER_RTX] == L4_TIME_NEVER;
 	if (opens && room > l4_fo_room(c))
 		room = l4_fo_room(c);
 	size_t take = len < room ? len : room;
