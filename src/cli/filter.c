@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { NODES_MAX = 512, DEPTH_MAX = 64, ROWS_MAX = 16, BYTES_MAX = 512, PARTS_MAX = 8 };
 
@@ -393,6 +394,79 @@ static bool add_value(struct parser *q, struct node *n, const struct value *v)
 	return true;
 }
 
+static bool small_number(const char **s, int *out)
+{
+	char *end;
+	long v = strtol(*s, &end, 10);
+	if (end == *s || v < 0 || v > 9999)
+		return false;
+	*s = end;
+	*out = (int)v;
+	return true;
+}
+
+static bool day(const char **s, struct tm *t)
+{
+	static const char months[] = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec ";
+	char name[5] = "";
+	int year;
+	if (isalpha((unsigned char)**s)) {
+		memcpy(name, *s, strnlen(*s, 4));
+		const char *m = strstr(months, name);
+		if (!m || strlen(name) != 4)
+			return false;
+		t->tm_mon = (int)(m - months) / 4;
+		*s += 4;
+		if (!small_number(s, &t->tm_mday) || **s != ',')
+			return false;
+		(*s)++;
+		if (!small_number(s, &year))
+			return false;
+	} else {
+		if (!small_number(s, &year) || *(*s)++ != '-' || !small_number(s, &t->tm_mon) ||
+		    *(*s)++ != '-' || !small_number(s, &t->tm_mday))
+			return false;
+		t->tm_mon--;
+	}
+	t->tm_year = year - 1900;
+	return true;
+}
+
+/* A time of day and date, in the local zone, becomes the field's nanoseconds. False: it is none. */
+static bool as_time(const struct node *n, struct value *v)
+{
+	if (n->x.rows[0]->type != L4_FT_TIME || n->x.slice || n->x.fn != FN_NONE)
+		return true;
+	if (v->is_real) {
+		v->num = v->negative ? 0 : (uint64_t)(v->real * 1e9 + 0.5);
+		return v->is_num = true;
+	}
+	char text[64];
+	uint32_t len = v->n < sizeof text ? v->n : (uint32_t)sizeof text - 1;
+	memcpy(text, v->bytes, len);
+	text[len] = 0;
+	const char *s = text;
+	struct tm t = { .tm_isdst = -1 };
+	if (!day(&s, &t))
+		return false;
+	if ((*s == ' ' || *s == 'T') && isdigit((unsigned char)s[1])) {
+		s++;
+		if (!small_number(&s, &t.tm_hour) || *s++ != ':' || !small_number(&s, &t.tm_min))
+			return false;
+		if (*s == ':' && (s++, !small_number(&s, &t.tm_sec)))
+			return false;
+	}
+	uint64_t ns = 0;
+	if (*s == '.')
+		for (uint64_t digit = 100000000; isdigit((unsigned char)*++s); digit /= 10)
+			ns += digit * (uint64_t)(*s - '0');
+	time_t seconds = mktime(&t);
+	if (*s || seconds < 0)
+		return false;
+	v->num = (uint64_t)seconds * 1000000000 + ns;
+	return v->is_num = true;
+}
+
 /* A literal that the field can never be is a slip of who wrote the filter. */
 static bool fits(struct parser *q, const struct node *n, const struct value *v)
 {
@@ -400,6 +474,8 @@ static bool fits(struct parser *q, const struct node *n, const struct value *v)
 	enum l4_ftype t = (enum l4_ftype)f->type;
 	if (n->x.slice || n->x.fn != FN_NONE || n->op == OP_CONTAINS || n->op == OP_MATCHES)
 		return true;
+	if (t == L4_FT_TIME && !v->is_num)
+		return fail(q, "%s is a time, as \"2026-11-21 20:15:00\"", f->name) != NULL;
 	if (((t >= L4_FT_BOOL && t <= L4_FT_U64) || (t >= L4_FT_I8 && t <= L4_FT_I64) ||
 		t == L4_FT_FRAME) &&
 	    !v->is_num)
@@ -425,6 +501,8 @@ static struct node *set(struct parser *q, struct node *n)
 		hi = lo;
 		if (eat(q, "..") && !literal(q, &hi))
 			return NULL;
+		(void)as_time(n, &lo);
+		(void)as_time(n, &hi);
 		if (!fits(q, n, &lo) || !fits(q, n, &hi) || !add_value(q, n, &lo) ||
 		    !add_value(q, n, &hi))
 			return NULL;
@@ -456,10 +534,11 @@ static struct node *test(struct parser *q)
 	static const struct {
 		const char *text;
 		enum op op;
-	} ops[] = { { "===", OP_EQ }, { "==", OP_EQ }, { "eq", OP_EQ }, { "!==", OP_ANY_NE },
-		{ "!=", OP_NE }, { "ne", OP_NE }, { "~=", OP_ANY_NE }, { "any_ne", OP_ANY_NE },
-		{ ">=", OP_GE }, { "ge", OP_GE }, { "<=", OP_LE }, { "le", OP_LE }, { ">", OP_GT },
-		{ "gt", OP_GT }, { "<", OP_LT }, { "lt", OP_LT }, { "contains", OP_CONTAINS },
+	} ops[] = { { "===", OP_EQ }, { "all_eq", OP_EQ }, { "==", OP_EQ }, { "any_eq", OP_EQ },
+		{ "eq", OP_EQ }, { "!==", OP_ANY_NE }, { "all_ne", OP_NE }, { "!=", OP_NE },
+		{ "ne", OP_NE }, { "~=", OP_ANY_NE }, { "any_ne", OP_ANY_NE }, { ">=", OP_GE },
+		{ "ge", OP_GE }, { "<=", OP_LE }, { "le", OP_LE }, { ">", OP_GT }, { "gt", OP_GT },
+		{ "<", OP_LT }, { "lt", OP_LT }, { "contains", OP_CONTAINS },
 		{ "matches", OP_MATCHES }, { "~", OP_MATCHES } };
 	struct node *n = node(q, OP_EXISTS);
 	if (!n)
@@ -486,6 +565,7 @@ static struct node *test(struct parser *q)
 	for (size_t i = 0; i < sizeof ops / sizeof ops[0] && !found; i++)
 		if (eat(q, ops[i].text)) {
 			n->op = ops[i].op;
+			n->all |= i < 2; /* the first two ask it of all */
 			found = true;
 		}
 	if (!found && n->masked)
@@ -514,6 +594,8 @@ static struct node *test(struct parser *q)
 			n->v[0].num = names->value;
 			break;
 		}
+	if (n->op != OP_CONTAINS && n->op != OP_MATCHES)
+		(void)as_time(n, &n->v[0]);
 	if (!fits(q, n, &n->v[0]))
 		return NULL;
 	if (n->op == OP_MATCHES) {

@@ -10,6 +10,7 @@ enum {
 	REC_OPAQUE,
 	REC_VERSION,
 	REC_LENGTH,
+	HS,
 	HS_TYPE,
 	HS_LENGTH,
 	HS_VERSION,
@@ -73,6 +74,7 @@ static const struct l4_field fields[] = {
 	[REC_VERSION] =
 	    ROW("tls.record.version", "Version", U16, HEX, .depth = 1, .values = versions),
 	[REC_LENGTH] = ROW("tls.record.length", "Length", U16, DEC, .depth = 1),
+	[HS] = ROW("tls.handshake", "Handshake Protocol", NONE, NONE, .depth = 1, HID),
 	[HS_TYPE] =
 	    ROW("tls.handshake.type", "Handshake Type", U8, DEC, .depth = 1, .values = handshakes),
 	[HS_LENGTH] = ROW("tls.handshake.length", "Length", U24, DEC, .depth = 2),
@@ -356,6 +358,8 @@ static void handshake(struct l4_dissect *d, struct l4_view body, bool *first, ui
 				name_info(d, first, "Encrypted Handshake Message");
 			return;
 		}
+		if (dis_wants(d, HS))
+			dis_push(d, HS, p, n + 4);
 		dis_u(d, HS_TYPE, p, 1, type);
 		dis_u(d, HS_LENGTH, p + 1, 3, n);
 		name_info(d, first, name);
