@@ -355,6 +355,8 @@ static bool call_accept(struct l4_socks *s, struct l4_sock *k, struct l4_call *c
 static bool connect_progress(struct l4_socks *s, struct l4_sock *k, struct l4_call *c, l4_time now)
 {
 	int state = l4_tcp_state(s->host, k->ep);
+	if (k->fo_deferred && !c->started)
+		return l4_call_end(c, -EISCONN); /* it was told so: the first write connects */
 	if (state == L4_TCP_SYN_SENT || state == L4_TCP_SYN_RECEIVED) {
 		if (k->nonblock && !c->started)
 			return l4_call_end(c, -EALREADY);
