@@ -508,7 +508,7 @@ static int pull_new(struct l4_tcp *c, struct l4_seg_out *o, uint32_t max, l4_tim
 	}
 	uint32_t mss = c->snd_mss;
 	uint32_t extra = c->rcv.ooo_n && c->sack_ok ? 4 + 8u * (uint32_t)sack_room(c) : 0;
-	uint32_t counters = extra ? 0 : l4_ecn_option_room(c);
+	uint32_t counters = extra || !c->accecn_ok ? 0 : l4_ecn_option_room(c);
 	if (extra + counters &&
 	    mss >
 		extra + counters + 8) /* RFC 9293 3.7.1: options make the segment's data shorter */
