@@ -86,7 +86,8 @@ static const char *check_conn(const struct l4_tcp *c)
 	CHECK(c->cwnd >= 1);
 	CHECK(c->snd_mss > 0);
 	/* liveness: what waits has a timer, or is ready to be sent */
-	bool deferred = c->opt_fo_connect && !c->send_syn && !c->syn_retries; /* to the first write */
+	bool deferred =
+	    c->opt_fo_connect && !c->send_syn && !c->syn_retries; /* to the first write */
 	bool waits = c->sb.n > 0 || (c->state == L4_TCP_SYN_SENT && !deferred);
 	CHECK(!waits || c->timer[L4_TIMER_RTX] != L4_TIME_NEVER || c->in_ready);
 	bool unsent = l4_seq_lt(c->snd_nxt, c->snd_end) && c->state != L4_TCP_SYN_SENT &&
