@@ -54,8 +54,10 @@ struct l4_host_config {
 	uint8_t seed[32]; /* all randomness and all secrets come from it */
 	bool has_seed;    /* false: l4_host_new fails with L4_EENTROPY (fail closed) */
 	l4_time now;
-	uint8_t ttl;         /* default hop limit, 64 */
-	bool icmp_echo;      /* answer echo requests; default on */
+	uint8_t ttl;           /* default hop limit, 64 */
+	bool icmp_echo;        /* answer echo requests; default on */
+	bool icmp_echo_groups; /* also those to multicast groups of ours (RFC 4443 4.2) and IPv4's
+				* broadcast; default off: they multiply a forged question */
 	bool icmp_redirects; /* follow redirects of the first hop (RFC 1122 3.2.2.2, RFC 4861 8.3);
 			      * default off: any neighbour can forge them */
 	uint32_t icmp_rate;  /* ICMP errors a second, default 1000, burst 50; 0: none */

@@ -725,6 +725,48 @@ static void nd_09_redirects_when_enabled(void **state)
 	}
 }
 
+/* ICMP-06: echo requests to groups are answered where that is asked for, from an address of ours.
+ * Proves: 4443-4.2b */
+static void echo_to_groups_when_enabled(void **state)
+{
+	struct tn t;
+	struct l4_packet k;
+	(void)state;
+	for (int on = 0; on < 2; on++) {
+		struct l4_host_config hc;
+		struct l4_iface_config ic;
+		l4_host_config_init(&hc);
+		hc.icmp_echo_groups = on;
+		tn_iface(&ic, &tn_mac_a);
+		tn_new_with(&t, &hc, &ic);
+		struct l4_prefix p4 = px("192.0.2.1/24"), p6 = px("2001:db8::1/64");
+		assert_int_equal(l4_host_add_address(t.h, 1, &p4, t.now), 0);
+		assert_int_equal(l4_host_add_address(t.h, 1, &p6, t.now), 0);
+		tn_know_peer(&t);
+		tn_settle(&t);
+		tf_icmp(&f,
+		    &(struct tf_opt){
+			.src = "2001:db8::2", .dst = "ff02::1", .eth_dst = &all_nodes_mac },
+		    L4_ICMP6_ECHO, 0, 0x12345678, "abcd", 4);
+		tn_rxf(&t, &f);
+		assert_int_equal(t.n_out, on);
+		if (on) {
+			(void)tn_packet(&t, 0, &k);
+			assert_true(l4_addr_eq(&k.src, &p6.addr));
+		}
+		tn_clear(&t);
+		tf_icmp(&f, &(struct tf_opt){ .dst = "192.0.2.255", .eth_dst = &tn_broadcast },
+		    L4_ICMP_ECHO, 0, 0x12345678, "abcd", 4);
+		tn_rxf(&t, &f);
+		assert_int_equal(t.n_out, on);
+		if (on) {
+			(void)tn_packet(&t, 0, &k);
+			assert_true(l4_addr_eq(&k.src, &p4.addr));
+		}
+		tn_free(&t);
+	}
+}
+
 /* No more than 64 destinations are redirected at a time. */
 static void redirects_are_bounded(void **state)
 {
@@ -789,6 +831,7 @@ int main(void)
 		cmocka_unit_test(slaac_retries_after_conflict),
 		cmocka_unit_test(nd_09_redirects),
 		cmocka_unit_test(nd_09_redirects_when_enabled),
+		cmocka_unit_test(echo_to_groups_when_enabled),
 		cmocka_unit_test(redirects_are_bounded),
 		cmocka_unit_test(nd_10_fragments),
 	};

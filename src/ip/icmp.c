@@ -149,7 +149,8 @@ static void echo(struct l4_ip *ip, const struct l4_ip_in *in, const uint8_t *msg
 		l4_ip_drop(ip, L4_DROP_ICMP_TYPE, in->ifp->index, in->k.l3_len);
 		return;
 	}
-	if (in->dst_multicast || in->dst_broadcast || in->link_group) {
+	bool group = in->dst_multicast || in->dst_broadcast;
+	if ((group || in->link_group) && !(group && ip->icmp_echo_groups)) {
 		l4_ip_drop(ip, L4_DROP_ICMP_GROUP_ECHO, in->ifp->index, in->k.l3_len);
 		return;
 	}
@@ -164,12 +165,21 @@ static void echo(struct l4_ip *ip, const struct l4_ip_in *in, const uint8_t *msg
 	memcpy(b, msg, len);
 	b[0] = v6 ? L4_ICMP6_ECHO_REPLY : L4_ICMP_ECHO_REPLY;
 	memset(b + 2, 0, 2);
-	set_checksum(b, len, &in->k.dst, &in->k.src);
+	struct l4_addr from = in->k.dst;
+	struct l4_hop hop;
+	if (group) { /* RFC 4443 4.2: an address of the interface that it came by */
+		if (l4_ip_route(ip, NULL, &in->k.src, in->ifp->index, &hop, in->now) < 0) {
+			l4_pkt_free(ip, p, 0);
+			return;
+		}
+		from = hop.src;
+	}
+	set_checksum(b, len, &from, &in->k.src);
 	p->hdr_len = L4_ICMP_HDR_LEN;
 	p->why.code = L4_WHY_ICMP_REPLY;
-	struct l4_ip_out o = { .src = in->k.dst,
+	struct l4_ip_out o = { .src = from,
 		.dst = in->k.src,
-		.ifindex = l4_addr_is_link_local(&in->k.src) ? in->ifp->index : 0,
+		.ifindex = group || l4_addr_is_link_local(&in->k.src) ? in->ifp->index : 0,
 		.proto = v6 ? L4_PROTO_ICMP6 : L4_PROTO_ICMP,
 		.tos = in->k.tos & 0xfc };
 	ip->c->icmp_out++;

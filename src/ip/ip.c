@@ -117,6 +117,7 @@ int l4_ip_init(struct l4_ip *ip, const struct l4_ip_env *env, struct l4_mem *mem
 	ip->limits = conf->limits;
 	ip->ttl = conf->ttl ? conf->ttl : 64;
 	ip->icmp_echo = conf->icmp_echo;
+	ip->icmp_echo_groups = conf->icmp_echo_groups;
 	ip->icmp_redirects = conf->icmp_redirects;
 	ip->forwarder = conf->forwarder;
 	ip->icmp_rate = conf->icmp_rate;

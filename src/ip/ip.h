@@ -279,7 +279,7 @@ struct l4_ip {
 	struct l4_trace_sink trace;
 	struct l4_host_limits limits;
 	uint8_t ttl;
-	bool icmp_echo, icmp_redirects, forwarder;
+	bool icmp_echo, icmp_echo_groups, icmp_redirects, forwarder;
 	uint32_t icmp_rate;
 	uint8_t key[16];      /* hash tables */
 	uint8_t key_id[16];   /* identifications */
