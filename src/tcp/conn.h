@@ -802,9 +802,10 @@ void l4_tcp_starve(struct l4_tcp *c);
 struct l4_tcp *l4_tcp_whole_from_ep(struct l4_tcp_stack *ts, l4_ep ep);
 static inline struct l4_tcp *l4_tcp_from_ep(struct l4_tcp_stack *ts, l4_ep ep)
 {
+	if ((uint32_t)ep >= ts->n_slots) /* before the address is formed: there may be no table */
+		return l4_tcp_whole_from_ep(ts, ep);
 	const struct l4_slot *s = &ts->slot[(uint32_t)ep];
-	if ((uint32_t)ep >= ts->n_slots || s->kind != L4_SLOT_WHOLE ||
-	    ep >> 32 != (L4_EP_TCP >> 32 | s->gen))
+	if (s->kind != L4_SLOT_WHOLE || ep >> 32 != (L4_EP_TCP >> 32 | s->gen))
 		return l4_tcp_whole_from_ep(ts, ep);
 	s->u.c->touched = true;
 	return s->u.c;
