@@ -42,12 +42,13 @@ static void give(const uint8_t *b, uint32_t n, uint32_t beyond)
 	static uint8_t copy[2048];
 	assert_true(n <= sizeof copy);
 	memcpy(copy, b, n);
+	number++;
 	c = (struct l4_cap_packet){ .data = copy,
 		.caplen = n,
 		.len = n + beyond,
 		.has_ts = true,
-		.ts = number * 1000000,
-		.number = ++number,
+		.ts = (number - 1) * 1000000,
+		.number = number,
 		.linktype = L4_LINK_RAW,
 		.fcs_len = -1 };
 	out = l4_dissect_packet(d, &c);
