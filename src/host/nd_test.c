@@ -677,7 +677,7 @@ static void redirect6(
 
 /* ND-09: where redirects are followed, only the present first hop of the destination is believed,
  * about a packet of ours, and only when it names a neighbour; for ten minutes, for that one host.
- * Proves: IP-053 IP-054 IP-097 4861-8.3a */
+ * See: IP-053 IP-054 IP-097 4861-8.3a */
 static void nd_09_redirects_when_enabled(void **state)
 {
 	struct tn t;
@@ -726,7 +726,7 @@ static void nd_09_redirects_when_enabled(void **state)
 }
 
 /* ICMP-06: echo requests to groups are answered where that is asked for, from an address of ours.
- * Proves: 4443-4.2b */
+ * See: 4443-4.2b */
 static void echo_to_groups_when_enabled(void **state)
 {
 	struct tn t;
