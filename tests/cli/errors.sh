@@ -69,7 +69,7 @@ try 2 'does not go with --pcap' serve --workers 2 -d tap:x -a 10.0.0.1/24 --pcap
 try 2 'does not go with --trace' serve --workers 2 -d tap:x -a 10.0.0.1/24 --trace "$tmp"
 try 2 'does not go with addresses by DHCP' serve --workers 2 -d tap:x "$tmp"
 try 2 'no device' serve --workers 2 "$tmp"
-try 3 'only tap, tun and packet' serve --workers 2 -d xdp:x -a 10.0.0.1/24 "$tmp"
+try 3 'xdp:x: ' serve --workers 2 -d xdp:x -a 10.0.0.1/24 "$tmp"
 try 3 'nosuchif' serve --workers 2 -d packet:nosuchif -a 10.0.0.1/24 "$tmp"
 try 2 'no name' dig
 try 2 'record type' dig a.test NOSUCH
