@@ -165,8 +165,8 @@ L4_APART static void ack_part(struct l4_tcp *c, const struct l4_seg *s, l4_time 
 }
 
 /* The usual ACK: in order, nothing lost or SACKed, no probe or episode under way (l4_is_plain, as
- * the caller knows). What it does is
- * what l4_tcp_process_ack does then; whatever else may be the case goes there. */
+ * the caller knows). What it does is what l4_tcp_process_ack does then; whatever else may be the
+ * case goes there. */
 bool l4_tcp_fast_ack(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 {
 	const struct l4_tcp_hdr *h = &s->h;
