@@ -107,8 +107,13 @@ static inline size_t move(int from, l4_time now)
 	return n;
 }
 
+/* Looks at the timers once a millisecond, as the loop with lwIP does. */
 static inline void tick(l4_time now)
 {
+	static l4_time looked;
+	if (now - looked < L4_MSEC)
+		return;
+	looked = now;
 	for (int i = 0; i < 2; i++)
 		if (l4_host_deadline(host[i]) <= now)
 			l4_host_tick(host[i], now);
