@@ -508,8 +508,13 @@ void l4_sb_resize_segments(struct l4_tcp *c, uint32_t mss)
 	struct l4_scoreboard old = *sb;
 	memset(sb, 0, sizeof *sb);
 	sb->thead = sb->ttail = L4_SLOT_NONE;
-	if (!l4_sb_reserve(c, need)) {
-		*sb = old; /* no memory: oversized segments are sent as they are, in fragments */
+	/* beyond what l4_sb_reserve grants, if need be: what is in flight would never arrive as it
+	 * is, and the least MTU that is believed bounds how many records it can become */
+	uint32_t cap = 8;
+	while (cap < need)
+		cap *= 2;
+	if (resize(c, cap) < 0) {
+		*sb = old; /* no memory: they are sent as they are; the next timeout tries again */
 		return;
 	}
 	sb->dirty = true;
