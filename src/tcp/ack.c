@@ -84,6 +84,18 @@ static void update_window(struct l4_tcp *c, const struct l4_seg *s, uint32_t wnd
 	(void)now;
 }
 
+/* What was sent arrives: the peer and the path are there. */
+static inline void got_through(struct l4_tcp *c, l4_time now)
+{
+	if (!c->snd.bytes)
+		l4_tcp_held_by(c, L4_HELD_IDLE, now);
+	c->retransmits = c->backoff = 0;
+	c->first_rtx_time = 0;
+	c->soft_err = 0;
+	if (c->path.hop)
+		c->ts->env.path_confirm(c->ts->env.ctx, &c->path, now);
+}
+
 /* All that was in flight is acknowledged in order, and the window was not what held sending back:
  * nothing is left to be timed, recovery and congestion control have nothing to learn. It does what
  * l4_tcp_fast_ack does for any ACK, in the same order. */
@@ -104,13 +116,7 @@ static bool ack_all(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 	sb->head = (sb->head + n) & (sb->cap - 1);
 	sb->n = 0;
 	l4_sndbuf_ack(c, ack);
-	if (!c->snd.bytes)
-		l4_tcp_held_by(c, L4_HELD_IDLE, now);
-	c->retransmits = c->backoff = 0;
-	c->first_rtx_time = 0;
-	c->soft_err = 0;
-	if (c->path.hop)
-		c->ts->env.path_confirm(c->ts->env.ctx, &c->path, now);
+	got_through(c, now);
 	l4_rack_advance(c, last, at - last->xmit_time);
 	if (rtt)
 		l4_tcp_rtt_sample(c, rtt, at);
@@ -146,13 +152,7 @@ L4_APART static void ack_part(struct l4_tcp *c, const struct l4_seg *s, l4_time 
 	c->snd_una = c->fack = ack;
 	l4_sb_ack(c, ack, &a);
 	l4_sndbuf_ack(c, ack);
-	if (!c->snd.bytes)
-		l4_tcp_held_by(c, L4_HELD_IDLE, now);
-	c->retransmits = c->backoff = 0;
-	c->first_rtx_time = 0;
-	c->soft_err = 0;
-	if (c->path.hop)
-		ts->env.path_confirm(ts->env.ctx, &c->path, now);
+	got_through(c, now);
 	rtt_from_ack(c, s, &a);
 	l4_rate_sample(c, &a);
 	l4_recovery_on_ack(c, &a, ack);
@@ -242,14 +242,7 @@ int l4_tcp_process_ack(struct l4_tcp *c, const struct l4_seg *s, l4_time now)
 		if (l4_seq_lt(c->fack, ack))
 			c->fack = ack;
 		l4_sndbuf_ack(c, l4_seq_min(ack, c->snd_end));
-		if (!c->snd.bytes)
-			l4_tcp_held_by(c, L4_HELD_IDLE, now);
-		c->retransmits = 0;
-		c->backoff = 0;
-		c->first_rtx_time = 0;
-		c->soft_err = 0;
-		if (c->path.hop)
-			c->ts->env.path_confirm(c->ts->env.ctx, &c->path, now);
+		got_through(c, now);
 	}
 	rtt_from_ack(c, s, &a);
 	l4_rate_sample(c, &a);
